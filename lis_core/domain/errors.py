@@ -1,0 +1,123 @@
+"""Refusals, once. Each has a code, an HTTP status and a Turkish sentence that says what to do (4.7.2).
+
+`docs/hata-kodlari.md` is generated from this table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorKind:
+    """One kind of refusal. `message` may hold {names} that the details fill."""
+
+    code: str
+    status: int
+    message: str
+
+
+class NumuneError(Exception):
+    """A refusal that a person or a peer must understand. Carries its kind and the facts."""
+
+    def __init__(self, kind: ErrorKind, **details: Any) -> None:
+        self.kind = kind
+        self.details = details
+        super().__init__(self.message)
+
+    @property
+    def code(self) -> str:
+        return self.kind.code
+
+    @property
+    def status(self) -> int:
+        return self.kind.status
+
+    @property
+    def message(self) -> str:
+        try:
+            return self.kind.message.format(**self.details)
+        except KeyError:  # a detail that the sentence names was not given: the bare sentence is still true
+            return self.kind.message
+
+    def as_dict(self) -> dict[str, Any]:
+        """Body of the JSON answer."""
+        return {"code": self.code, "message": self.message, "details": {k: _plain(v) for k, v in self.details.items()}}
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, str | int | float | bool | list | dict | type(None)) else str(value)
+
+
+_ALL: dict[str, ErrorKind] = {}
+
+
+def _kind(number: int, status: int, message: str) -> ErrorKind:
+    kind = ErrorKind(f"NUM-{number:04d}", status, message)
+    if kind.code in _ALL:
+        raise ValueError(f"{kind.code} is used twice")
+    _ALL[kind.code] = kind
+    return kind
+
+
+def all_kinds() -> list[ErrorKind]:
+    """Every kind, by code: the source of `docs/hata-kodlari.md`."""
+    return [_ALL[code] for code in sorted(_ALL)]
+
+
+# Asking and signing in
+INVALID_INPUT = _kind(1, 422, "Gönderilen bilgi eksik ya da hatalı: {problem}. Düzeltip yeniden gönderin.")
+NOT_SIGNED_IN = _kind(2, 401, "Oturum açılmamış ya da süresi dolmuş. Yeniden giriş yapın.")
+BAD_CREDENTIALS = _kind(3, 401, "Kullanıcı adı ya da parola hatalı.")
+NOT_ALLOWED = _kind(4, 403, "Bu işlem için yetkiniz yok: {permission}. Yetkiyi sistem yöneticisi verebilir.")
+NOT_FOUND = _kind(5, 404, "{what} bulunamadı.")
+TOO_LARGE = _kind(6, 413, "Gönderilen içerik çok büyük (en çok {limit}).")
+INTERNAL = _kind(
+    7, 500, "Beklenmeyen bir hata oldu; kaydı alındı ({reference}). Tekrarlarsa yöneticiye bu numarayı bildirin."
+)
+DATABASE_DOWN = _kind(8, 503, "Veritabanına ulaşılamıyor. Birkaç saniye sonra yeniden deneyin.")
+TOO_MANY_ATTEMPTS = _kind(9, 429, "Çok sayıda hatalı deneme yapıldı. {seconds} saniye sonra yeniden deneyin.")
+BAD_FORM_TOKEN = _kind(10, 403, "Sayfanın güvenlik anahtarı geçersiz. Sayfayı yenileyip işlemi yineleyin.")
+
+# Patients and orders
+BAD_TC = _kind(100, 422, "T.C. kimlik numarası geçersiz: {problem}.")
+PATIENT_MISMATCH = _kind(
+    101, 409, "{tc} kimlik numarası sistemde başka bir kişiye ait ({known}). Kimliği kontrol edin; kayıt yapılmadı."
+)
+UNKNOWN_TEST = _kind(102, 422, "Tanımsız tetkik kodu: {codes}. Tetkik listesinden seçin.")
+NO_TESTS = _kind(103, 422, "İstemde en az bir tetkik olmalıdır.")
+NUMBER_TAKEN = _kind(104, 409, "{number} numarası daha önce kullanılmış. Başka bir barkod numarası okutun.")
+BAD_NUMBER = _kind(105, 422, "Barkod numarası geçersiz: {problem}.")
+UNKNOWN_PHYSICIAN = _kind(106, 422, "Hekim tanımlı değil: {physician}.")
+UNKNOWN_UNIT = _kind(107, 422, "Birim tanımlı değil: {unit}.")
+TEST_PASSIVE = _kind(108, 409, "{codes} şu anda çalışılamıyor: {reason}.")
+ORDER_CLOSED = _kind(109, 409, "İstem {number} kapanmış ya da iptal edilmiş; değiştirilemez.")
+ORDER_HAS_RESULTS = _kind(110, 409, "{codes} için sonuç var; iptal edilemez. Laboratuvar ile görüşün.")
+PATIENT_MERGED = _kind(111, 409, "Bu hasta kaydı {into} kaydı ile birleştirilmiş.")
+NO_PATIENT_FIELD = _kind(112, 422, "Hastanın {field} bilgisi eksik.")
+
+# Specimens
+BAD_TUBE_MOVE = _kind(200, 409, "Tüp {barcode} {state} durumunda; {wanted} yapılamaz.")
+REASON_NEEDED = _kind(201, 422, "Bu işlem için gerekçe yazılmalıdır.")
+UNKNOWN_BARCODE = _kind(202, 404, "{barcode} barkodu kayıtlı değil. Barkodu yeniden okutun ya da numarayı elle girin.")
+NUMBER_IS_NOT_A_TUBE = _kind(
+    203, 409, "{barcode} istem numarasıdır, tüp barkodu değildir. Tüpün üzerindeki etiketi okutun ({tubes})."
+)
+
+# Results and approvals
+BAD_RESULT_MOVE = _kind(300, 409, "{test} {state} durumunda; {wanted} yapılamaz.")
+NOT_TECHNICALLY_APPROVED = _kind(301, 409, "{test} teknik onay almamış; klinik onay verilemez.")
+CHANGED_MEANWHILE = _kind(302, 409, "{test} bu sırada değişti ({state}). Ekran yenilendi; yeniden bakıp karar verin.")
+NOT_CURRENT_RUN = _kind(303, 409, "Bu sonuç artık geçerli koşu değil. Geçerli sonucu onaylayın.")
+PANIC_NEEDS_REASON = _kind(304, 422, "{test} panik değerde: onay için arama kaydı ya da gerekçe yazılmalıdır.")
+NOT_YOUR_LABORATORY = _kind(305, 403, "{test} yetkili olduğunuz laboratuvara ait değil.")
+NOT_RELEASED = _kind(306, 409, "İstem {number} için klinik onaylı sonuç yok; rapor basılamaz.")
+EMERGENCY_ONLY = _kind(307, 409, "Onaysız baskı yalnız acil istemde ve gerekçe ile yapılır.")
+
+# Instruments, lines, messages
+UNKNOWN_INSTRUMENT = _kind(400, 404, "Cihaz tanımlı değil: {instrument}.")
+UNKNOWN_DEFINITION = _kind(401, 422, "Cihaz modeli katalogda yok: {definition}.")
+NOTHING_TO_REPLAY = _kind(402, 409, "Mesaj {message} yeniden işlenemez: {problem}.")
+ALREADY_RESOLVED = _kind(403, 409, "Bu kayıt daha önce çözülmüş ({state}).")
+WRONG_ORDER_FOR_RESULT = _kind(404, 409, "{order} isteminde {test} tetkiki yok ya da sonuç beklemiyor.")
