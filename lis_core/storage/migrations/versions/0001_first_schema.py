@@ -1,0 +1,1196 @@
+"""The first schema: patients to results, audit and outbox."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+from lis_core.domain.turkish import SQL_FUNCTIONS
+
+GUARDS = Path(__file__).parents[1] / "guards.sql"
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.execute(sa.text(SQL_FUNCTIONS.replace(":", "\\:")))
+    op.create_table(
+        "basarisiz_giris",
+        sa.Column(
+            "basarisiz_giris_kodu",
+            sa.BigInteger(),
+            sa.Identity(always=False),
+            nullable=False,
+            comment="Kaydin tekil kodu",
+        ),
+        sa.Column("kullanici_adi", sa.String(length=60), nullable=False, comment="Denenen kullanici adi"),
+        sa.Column("ip_adresi", sa.String(), nullable=False, comment="Deneyen adres"),
+        sa.Column("sayi", sa.BigInteger(), server_default="0", nullable=False, comment="Ard arda basarisiz deneme"),
+        sa.Column(
+            "son_deneme",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="Son denemenin zamani",
+        ),
+        sa.PrimaryKeyConstraint("basarisiz_giris_kodu", name=op.f("pk_basarisiz_giris")),
+        sa.UniqueConstraint("kullanici_adi", "ip_adresi", name=op.f("uq_basarisiz_giris_kullanici_adi_ip_adresi")),
+        comment="Basarisiz giris denemeleri",
+    )
+    op.create_table(
+        "calisma_grubu",
+        sa.Column("calisma_grubu", sa.String(length=20), nullable=False, comment="Kisa kod"),
+        sa.Column("calisma_grubu_adi", sa.String(), nullable=False, comment="Ekranda gorunen ad"),
+        sa.Column("sira", sa.Integer(), server_default="0", nullable=False, comment="Ekran sirasi"),
+        sa.PrimaryKeyConstraint("calisma_grubu", name=op.f("pk_calisma_grubu")),
+        comment="Calisma gruplari (laboratuvar bolumleri)",
+    )
+    op.create_table(
+        "denetim",
+        sa.Column("zincir", sa.String(length=20), nullable=False, comment="Zincirin adi"),
+        sa.Column("sira", sa.BigInteger(), nullable=False, comment="Zincirdeki sira; bosluk yoktur"),
+        sa.Column("zaman", sa.DateTime(timezone=True), nullable=False, comment="Islem zamani"),
+        sa.Column("kullanici_kodu", sa.BigInteger(), nullable=True, comment="Kullanici; bos = program"),
+        sa.Column("yapan", sa.String(), nullable=False, comment="Kullanici adi ya da programin parcasi"),
+        sa.Column("adres", sa.String(), nullable=False, comment="Nereden: ip adresi, hat adi"),
+        sa.Column("islem", sa.String(length=40), nullable=False, comment="Islem"),
+        sa.Column("nesne_turu", sa.String(length=40), nullable=False, comment="Nesnenin turu (tablo)"),
+        sa.Column("nesne_kodu", sa.String(), nullable=False, comment="Nesnenin kodu"),
+        sa.Column("onceki", postgresql.JSONB(astext_type=sa.Text()), nullable=True, comment="Once"),
+        sa.Column("sonraki", postgresql.JSONB(astext_type=sa.Text()), nullable=True, comment="Sonra"),
+        sa.Column("onceki_ozet", sa.LargeBinary(), nullable=False, comment="Bir onceki satirin ozeti"),
+        sa.Column("ozet", sa.LargeBinary(), nullable=False, comment="Bu satirin SHA-256 ozeti"),
+        sa.PrimaryKeyConstraint("zincir", "sira", name=op.f("pk_denetim")),
+        comment="Denetim izi; silinmez, degistirilmez, zincirlidir",
+    )
+    op.create_index("ix_denetim_nesne", "denetim", ["nesne_turu", "nesne_kodu"], unique=False)
+    op.create_index("ix_denetim_zaman", "denetim", ["zaman"], unique=False)
+    op.create_table(
+        "denetim_zinciri",
+        sa.Column("zincir", sa.String(length=20), nullable=False, comment="Zincirin adi"),
+        sa.Column("son_sira", sa.BigInteger(), nullable=False, comment="Son satirin sirasi"),
+        sa.Column("son_ozet", sa.LargeBinary(), nullable=False, comment="Son satirin ozeti"),
+        sa.PrimaryKeyConstraint("zincir", name=op.f("pk_denetim_zinciri")),
+        comment="Denetim zincirlerinin sonu",
+        postgresql_with={"fillfactor": "50"},
+    )
+    op.create_table(
+        "giden_kutusu",
+        sa.Column(
+            "giden_kutusu_kodu", sa.BigInteger(), sa.Identity(always=False), nullable=False, comment="Kaydin tekil kodu"
+        ),
+        sa.Column("konu", sa.String(length=40), nullable=False, comment="hbys.sonuc, panik.bildirim ..."),
+        sa.Column(
+            "sira_anahtari",
+            sa.String(length=60),
+            server_default="",
+            nullable=False,
+            comment="Ayni anahtarli isler sirayla yapilir",
+        ),
+        sa.Column("icerik", postgresql.JSONB(astext_type=sa.Text()), nullable=False, comment="Icerik"),
+        sa.Column(
+            "kayit_zamani",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="Kaydin olusturulma zamani",
+        ),
+        sa.Column("deneme_sayisi", sa.Integer(), server_default="0", nullable=False, comment="Kac kez denendi"),
+        sa.Column(
+            "sonraki_deneme",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="Sonraki deneme zamani",
+        ),
+        sa.Column("bitti_zamani", sa.DateTime(timezone=True), nullable=True, comment="Tamamlandigi zaman"),
+        sa.Column("son_hata", sa.String(), nullable=True, comment="Son hata"),
+        sa.PrimaryKeyConstraint("giden_kutusu_kodu", name=op.f("pk_giden_kutusu")),
+        comment="Giden kutusu: islem ile birlikte yazilan yapilacaklar",
+        postgresql_with={"fillfactor": "70"},
+    )
+    op.create_index(
+        "ix_giden_kutusu_bekleyen",
+        "giden_kutusu",
+        ["konu", "sonraki_deneme", "giden_kutusu_kodu"],
+        unique=False,
+        postgresql_where=sa.text("bitti_zamani is null"),
+    )
+    op.create_table(
+        "hasta",
+        sa.Column(
+            "hasta_kodu", sa.BigInteger(), sa.Identity(always=False), nullable=False, comment="Kaydin tekil kodu"
+        ),
+        sa.Column("tc_kimlik_numarasi", sa.String(length=11), nullable=True, comment="T.C. kimlik numarasi"),
+        sa.Column("pasaport_numarasi", sa.String(length=30), nullable=True, comment="Pasaport numarasi"),
+        sa.Column(
+            "hbys_hasta_numarasi", sa.String(length=50), nullable=True, comment="Hastane sistemindeki hasta numarasi"
+        ),
+        sa.Column("ad", sa.String(), nullable=False, comment="Adi"),
+        sa.Column("soyadi", sa.String(), nullable=False, comment="Soyadi"),
+        sa.Column("dogum_tarihi", sa.Date(), nullable=True, comment="Dogum tarihi"),
+        sa.Column("cinsiyet", sa.String(length=1), nullable=True, comment="Cinsiyet: F kadin, M erkek"),
+        sa.Column("cep_telefonu", sa.String(length=30), nullable=True, comment="Cep telefonu"),
+        sa.Column(
+            "birlestigi_hasta_kodu", sa.BigInteger(), nullable=True, comment="Bu kaydin birlestirildigi hasta (ADT A40)"
+        ),
+        sa.Column(
+            "kayit_zamani",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="Kaydin olusturulma zamani",
+        ),
+        sa.Column("guncelleme_zamani", sa.DateTime(timezone=True), nullable=True, comment="Son degisiklik zamani"),
+        sa.ForeignKeyConstraint(
+            ["birlestigi_hasta_kodu"], ["hasta.hasta_kodu"], name=op.f("fk_hasta_birlestigi_hasta_kodu")
+        ),
+        sa.PrimaryKeyConstraint("hasta_kodu", name=op.f("pk_hasta")),
+        sa.UniqueConstraint("hbys_hasta_numarasi", name=op.f("uq_hasta_hbys_hasta_numarasi")),
+        sa.UniqueConstraint("tc_kimlik_numarasi", name=op.f("uq_hasta_tc_kimlik_numarasi")),
+        comment="Hastalar",
+    )
+    op.create_index(
+        "ix_hasta_ara", "hasta", [sa.literal_column("tr_ara(ad || ' ' || soyadi) text_pattern_ops")], unique=False
+    )
+    op.create_table(
+        "kurum",
+        sa.Column(
+            "kurum_kodu", sa.BigInteger(), sa.Identity(always=False), nullable=False, comment="Kaydin tekil kodu"
+        ),
+        sa.Column("skrs_kurum_kodu", sa.String(length=20), nullable=False, comment="SKRS kurum kodu"),
+        sa.Column("kurum_adi", sa.String(), nullable=False, comment="Kurumun adi"),
+        sa.Column(
+            "aktiflik_bilgisi",
+            sa.Boolean(),
+            server_default=sa.text("true"),
+            nullable=False,
+            comment="Kayit kullanimda mi",
+        ),
+        sa.PrimaryKeyConstraint("kurum_kodu", name=op.f("pk_kurum")),
+        sa.UniqueConstraint("skrs_kurum_kodu", name=op.f("uq_kurum_skrs_kurum_kodu")),
+        comment="Kurumlar",
+    )
+    op.create_table(
+        "numune_turu",
+        sa.Column("numune_turu", sa.String(length=20), nullable=False, comment="Kisa kod: SER, EDTA, SITRAT, IDRAR"),
+        sa.Column("numune_turu_adi", sa.String(), nullable=False, comment="Ekranda gorunen ad"),
+        sa.Column("hl7_kodu", sa.String(length=20), nullable=False, comment="HL7 tablo 0487 kodu"),
+        sa.PrimaryKeyConstraint("numune_turu", name=op.f("pk_numune_turu")),
+        comment="Numune turleri (materyal)",
+    )
+    op.create_table(
+        "parametre",
+        sa.Column("ad", sa.String(length=60), nullable=False, comment="Parametrenin adi"),
+        sa.Column("deger", postgresql.JSONB(astext_type=sa.Text()), nullable=False, comment="Degeri"),
+        sa.PrimaryKeyConstraint("ad", name=op.f("pk_parametre")),
+        comment="Kurulum parametreleri",
+    )
+    op.create_table(
+        "birim",
+        sa.Column(
+            "birim_kodu", sa.BigInteger(), sa.Identity(always=False), nullable=False, comment="Kaydin tekil kodu"
+        ),
+        sa.Column("kurum_kodu", sa.BigInteger(), nullable=True, comment="Kurum"),
+        sa.Column("birim_kisa_kodu", sa.String(length=30), nullable=False, comment="Birimin kisa kodu"),
+        sa.Column("birim_adi", sa.String(), nullable=False, comment="Birimin adi"),
+        sa.Column(
+            "birim_turu",
+            sa.String(length=20),
+            server_default="klinik",
+            nullable=False,
+            comment="klinik, aile_hekimligi, laboratuvar",
+        ),
+        sa.Column(
+            "aktiflik_bilgisi",
+            sa.Boolean(),
+            server_default=sa.text("true"),
+            nullable=False,
+            comment="Kayit kullanimda mi",
+        ),
+        sa.ForeignKeyConstraint(["kurum_kodu"], ["kurum.kurum_kodu"], name=op.f("fk_birim_kurum_kodu")),
+        sa.PrimaryKeyConstraint("birim_kodu", name=op.f("pk_birim")),
+        sa.UniqueConstraint("birim_kisa_kodu", name=op.f("uq_birim_birim_kisa_kodu")),
+        comment="Birimler: klinikler, aile hekimligi birimleri, laboratuvarlar",
+    )
+    op.create_table(
+        "tup_turu",
+        sa.Column("tup_kodu", sa.String(length=2), nullable=False, comment="Etiketteki iki haneli tup kodu"),
+        sa.Column(
+            "tup_adi", sa.String(), nullable=False, comment="Etiket alti yazisi: Biyokimya, Hemogram, Hormon-ELISA, TIT"
+        ),
+        sa.Column("numune_turu", sa.String(length=20), nullable=False, comment="Tupteki materyal"),
+        sa.Column("kapak_rengi", sa.String(), nullable=False, comment="Kapak rengi (ad)"),
+        sa.Column("sira", sa.Integer(), server_default="0", nullable=False, comment="Etiket sirasi"),
+        sa.ForeignKeyConstraint(["numune_turu"], ["numune_turu.numune_turu"], name=op.f("fk_tup_turu_numune_turu")),
+        sa.PrimaryKeyConstraint("tup_kodu", name=op.f("pk_tup_turu")),
+        comment="Tup turleri ve etiket alti yazilari",
+    )
+    op.create_table(
+        "cihaz",
+        sa.Column(
+            "cihaz_kodu", sa.BigInteger(), sa.Identity(always=False), nullable=False, comment="Kaydin tekil kodu"
+        ),
+        sa.Column("cihaz_kisa_kodu", sa.String(length=30), nullable=False, comment="Kisa kod"),
+        sa.Column("cihaz_adi", sa.String(), nullable=False, comment="Adi"),
+        sa.Column("tanim", sa.String(length=60), nullable=False, comment="Cihaz taniminin anahtari (katalog)"),
+        sa.Column("cihaz_markasi", sa.String(), server_default="", nullable=False, comment="Markasi"),
+        sa.Column("cihaz_modeli", sa.String(), server_default="", nullable=False, comment="Modeli"),
+        sa.Column("seri_numarasi", sa.String(), nullable=True, comment="Seri numarasi"),
+        sa.Column("birim_kodu", sa.BigInteger(), nullable=True, comment="Bulundugu birim"),
+        sa.Column(
+            "hizmette",
+            sa.Boolean(),
+            server_default=sa.text("true"),
+            nullable=False,
+            comment="Hizmette mi; degilse is verilmez",
+        ),
+        sa.Column("hizmet_notu", sa.String(), nullable=True, comment="Hizmet disi kalma nedeni"),
+        sa.Column(
+            "ayirma_dakika",
+            sa.Integer(),
+            server_default="0",
+            nullable=False,
+            comment="Is emri verilen tetkik baska cihaza kac dakika verilmez; 0 = ayirma yok",
+        ),
+        sa.Column(
+            "ayarlar",
+            postgresql.JSONB(astext_type=sa.Text()),
+            server_default="{}",
+            nullable=False,
+            comment="Tanim parametreleri (karakter kumesi, saat dilimi ...)",
+        ),
+        sa.Column(
+            "aktiflik_bilgisi",
+            sa.Boolean(),
+            server_default=sa.text("true"),
+            nullable=False,
+            comment="Kayit kullanimda mi",
+        ),
+        sa.ForeignKeyConstraint(["birim_kodu"], ["birim.birim_kodu"], name=op.f("fk_cihaz_birim_kodu")),
+        sa.PrimaryKeyConstraint("cihaz_kodu", name=op.f("pk_cihaz")),
+        sa.UniqueConstraint("cihaz_kisa_kodu", name=op.f("uq_cihaz_cihaz_kisa_kodu")),
+        comment="Cihazlar",
+    )
+    op.create_table(
+        "personel",
+        sa.Column(
+            "personel_kodu", sa.BigInteger(), sa.Identity(always=False), nullable=False, comment="Kaydin tekil kodu"
+        ),
+        sa.Column("personel_sicil_numarasi", sa.String(length=30), nullable=False, comment="Sicil numarasi"),
+        sa.Column("ad", sa.String(), nullable=False, comment="Adi"),
+        sa.Column("soyadi", sa.String(), nullable=False, comment="Soyadi"),
+        sa.Column("unvan", sa.String(), server_default="", nullable=False, comment="Unvani"),
+        sa.Column("calistigi_birim_kodu", sa.BigInteger(), nullable=True, comment="Calistigi birim"),
+        sa.Column(
+            "aktiflik_bilgisi",
+            sa.Boolean(),
+            server_default=sa.text("true"),
+            nullable=False,
+            comment="Kayit kullanimda mi",
+        ),
+        sa.ForeignKeyConstraint(
+            ["calistigi_birim_kodu"], ["birim.birim_kodu"], name=op.f("fk_personel_calistigi_birim_kodu")
+        ),
+        sa.PrimaryKeyConstraint("personel_kodu", name=op.f("pk_personel")),
+        sa.UniqueConstraint("personel_sicil_numarasi", name=op.f("uq_personel_personel_sicil_numarasi")),
+        comment="Personel: hekimler ve laboratuvar calisanlari",
+    )
+    op.create_table(
+        "tetkik",
+        sa.Column(
+            "tetkik_kodu", sa.BigInteger(), sa.Identity(always=False), nullable=False, comment="Kaydin tekil kodu"
+        ),
+        sa.Column("tetkik_kisa_kodu", sa.String(length=20), nullable=False, comment="Katalog kodu"),
+        sa.Column("tetkik_adi", sa.String(), nullable=False, comment="Tetkikin adi"),
+        sa.Column("panel_mi", sa.Boolean(), server_default=sa.text("false"), nullable=False, comment="Panel mi"),
+        sa.Column("calisma_grubu", sa.String(length=20), nullable=False, comment="Calisma grubu"),
+        sa.Column("tup_kodu", sa.String(length=2), nullable=False, comment="Olagan tupu"),
+        sa.Column(
+            "numune_turleri", postgresql.ARRAY(sa.String()), nullable=False, comment="Calisilabildigi materyaller"
+        ),
+        sa.Column("tetkik_parametre_birimi", sa.String(), server_default="", nullable=False, comment="Birimi (UCUM)"),
+        sa.Column("loinc_kodu", sa.String(length=12), nullable=True, comment="LOINC kodu"),
+        sa.Column("sut_kodu", sa.String(length=12), nullable=True, comment="SUT islem kodu"),
+        sa.Column(
+            "ondalik", sa.Integer(), nullable=True, comment="Raporda ondalik hane sayisi; bos = cihazin yazdigi gibi"
+        ),
+        sa.Column("yontem", sa.String(), server_default="", nullable=False, comment="Calisma yontemi"),
+        sa.Column("rapor_sonuc_sirasi", sa.Integer(), server_default="0", nullable=False, comment="Rapordaki sirasi"),
+        sa.Column("pasif_nedeni", sa.String(), nullable=True, comment="Gecici olarak calisilamiyorsa nedeni"),
+        sa.Column(
+            "aktiflik_bilgisi",
+            sa.Boolean(),
+            server_default=sa.text("true"),
+            nullable=False,
+            comment="Kayit kullanimda mi",
+        ),
+        sa.Column(
+            "kayit_zamani",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="Kaydin olusturulma zamani",
+        ),
+        sa.ForeignKeyConstraint(
+            ["calisma_grubu"], ["calisma_grubu.calisma_grubu"], name=op.f("fk_tetkik_calisma_grubu")
+        ),
+        sa.ForeignKeyConstraint(["tup_kodu"], ["tup_turu.tup_kodu"], name=op.f("fk_tetkik_tup_kodu")),
+        sa.PrimaryKeyConstraint("tetkik_kodu", name=op.f("pk_tetkik")),
+        sa.UniqueConstraint("tetkik_kisa_kodu", name=op.f("uq_tetkik_tetkik_kisa_kodu")),
+        comment="Tetkikler ve paneller",
+    )
+    op.create_table(
+        "baglanti",
+        sa.Column(
+            "baglanti_kodu", sa.BigInteger(), sa.Identity(always=False), nullable=False, comment="Kaydin tekil kodu"
+        ),
+        sa.Column("baglanti_adi", sa.String(length=60), nullable=False, comment="Hattin adi"),
+        sa.Column("cihaz_kodu", sa.BigInteger(), nullable=False, comment="Cihaz"),
+        sa.Column("baglanti_turu", sa.String(length=20), nullable=False, comment="tcp-sunucu, tcp-istemci, seri"),
+        sa.Column("protokol", sa.String(length=10), nullable=False, comment="astm, hl7"),
+        sa.Column("adres", sa.String(), nullable=False, comment="sunucu:port ya da seri port yolu"),
+        sa.Column(
+            "ayarlar",
+            postgresql.JSONB(astext_type=sa.Text()),
+            server_default="{}",
+            nullable=False,
+            comment="Hat ayarlari: hiz, parite, cerceveleme, ikinci baglanti davranisi ...",
+        ),
+        sa.Column(
+            "aktiflik_bilgisi",
+            sa.Boolean(),
+            server_default=sa.text("true"),
+            nullable=False,
+            comment="Kayit kullanimda mi",
+        ),
+        sa.ForeignKeyConstraint(["cihaz_kodu"], ["cihaz.cihaz_kodu"], name=op.f("fk_baglanti_cihaz_kodu")),
+        sa.PrimaryKeyConstraint("baglanti_kodu", name=op.f("pk_baglanti")),
+        sa.UniqueConstraint("baglanti_adi", name=op.f("uq_baglanti_baglanti_adi")),
+        comment="Cihaz baglantilari (hatlar)",
+    )
+    op.create_table(
+        "barkod_araligi",
+        sa.Column(
+            "barkod_araligi_kodu",
+            sa.BigInteger(),
+            sa.Identity(always=False),
+            nullable=False,
+            comment="Kaydin tekil kodu",
+        ),
+        sa.Column("ilk_numara", sa.BigInteger(), nullable=False, comment="Ilk numara"),
+        sa.Column("son_numara", sa.BigInteger(), nullable=False, comment="Son numara"),
+        sa.Column("personel_kodu", sa.BigInteger(), nullable=True, comment="Verildigi hekim"),
+        sa.Column(
+            "kayit_zamani",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="Kaydin olusturulma zamani",
+        ),
+        sa.ForeignKeyConstraint(
+            ["personel_kodu"], ["personel.personel_kodu"], name=op.f("fk_barkod_araligi_personel_kodu")
+        ),
+        sa.PrimaryKeyConstraint("barkod_araligi_kodu", name=op.f("pk_barkod_araligi")),
+        comment="Dagitilan barkod araliklari",
+    )
+    op.create_table(
+        "kullanici",
+        sa.Column(
+            "kullanici_kodu", sa.BigInteger(), sa.Identity(always=False), nullable=False, comment="Kaydin tekil kodu"
+        ),
+        sa.Column("kullanici_adi", sa.String(length=60), nullable=False, comment="Kullanici adi"),
+        sa.Column("ad", sa.String(), nullable=False, comment="Adi"),
+        sa.Column("soyadi", sa.String(), nullable=False, comment="Soyadi"),
+        sa.Column(
+            "parola", sa.String(), nullable=False, comment="Parolanin Argon2id ozeti; ! ile baslarsa giris kapali"
+        ),
+        sa.Column("personel_kodu", sa.BigInteger(), nullable=True, comment="Personel kaydi"),
+        sa.Column(
+            "aktiflik_bilgisi",
+            sa.Boolean(),
+            server_default=sa.text("true"),
+            nullable=False,
+            comment="Kayit kullanimda mi",
+        ),
+        sa.Column(
+            "kayit_zamani",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="Kaydin olusturulma zamani",
+        ),
+        sa.ForeignKeyConstraint(["personel_kodu"], ["personel.personel_kodu"], name=op.f("fk_kullanici_personel_kodu")),
+        sa.PrimaryKeyConstraint("kullanici_kodu", name=op.f("pk_kullanici")),
+        sa.UniqueConstraint("kullanici_adi", name=op.f("uq_kullanici_kullanici_adi")),
+        comment="Kullanicilar",
+    )
+    op.create_table(
+        "panel_uyesi",
+        sa.Column("panel_kodu", sa.BigInteger(), nullable=False, comment="Panel"),
+        sa.Column("tetkik_kodu", sa.BigInteger(), nullable=False, comment="Tetkik"),
+        sa.Column("sira", sa.Integer(), server_default="0", nullable=False, comment="Panel icindeki sira"),
+        sa.ForeignKeyConstraint(["panel_kodu"], ["tetkik.tetkik_kodu"], name=op.f("fk_panel_uyesi_panel_kodu")),
+        sa.ForeignKeyConstraint(["tetkik_kodu"], ["tetkik.tetkik_kodu"], name=op.f("fk_panel_uyesi_tetkik_kodu")),
+        sa.PrimaryKeyConstraint("panel_kodu", "tetkik_kodu", name=op.f("pk_panel_uyesi")),
+        comment="Panellerin tetkikleri",
+    )
+    op.create_table(
+        "tetkik_cihaz_eslesme",
+        sa.Column(
+            "tetkik_cihaz_eslesme_kodu",
+            sa.BigInteger(),
+            sa.Identity(always=False),
+            nullable=False,
+            comment="Kaydin tekil kodu",
+        ),
+        sa.Column("cihaz_kodu", sa.BigInteger(), nullable=False, comment="Cihaz"),
+        sa.Column("tetkik_kodu", sa.BigInteger(), nullable=False, comment="Tetkik"),
+        sa.Column("cihazdan_gelen_test_kodu", sa.String(length=60), nullable=False, comment="Sonuctaki kod"),
+        sa.Column(
+            "cihaza_giden_test_kodu",
+            sa.String(length=60),
+            nullable=False,
+            comment="Is emrindeki kod; bos = is emri verilmez",
+        ),
+        sa.Column(
+            "numune_turleri",
+            postgresql.ARRAY(sa.String()),
+            server_default="{}",
+            nullable=False,
+            comment="Bu cihazda calisilabilen materyaller; bos = tetkikinki",
+        ),
+        sa.Column(
+            "metin_ceviri",
+            postgresql.JSONB(astext_type=sa.Text()),
+            server_default="{}",
+            nullable=False,
+            comment="Sonuc metni cevirileri: negative -> Negatif (9.6.4)",
+        ),
+        sa.Column(
+            "carpan", sa.String(length=20), nullable=True, comment="Birim donusum carpani (ondalik metin); bos = yok"
+        ),
+        sa.Column(
+            "birim",
+            sa.String(),
+            nullable=True,
+            comment="Cihazin birimi; farkli gelirse sonuc tutulur; bos = denetlenmez",
+        ),
+        sa.Column(
+            "aktiflik_bilgisi",
+            sa.Boolean(),
+            server_default=sa.text("true"),
+            nullable=False,
+            comment="Kayit kullanimda mi",
+        ),
+        sa.ForeignKeyConstraint(["cihaz_kodu"], ["cihaz.cihaz_kodu"], name=op.f("fk_tetkik_cihaz_eslesme_cihaz_kodu")),
+        sa.ForeignKeyConstraint(
+            ["tetkik_kodu"], ["tetkik.tetkik_kodu"], name=op.f("fk_tetkik_cihaz_eslesme_tetkik_kodu")
+        ),
+        sa.PrimaryKeyConstraint("tetkik_cihaz_eslesme_kodu", name=op.f("pk_tetkik_cihaz_eslesme")),
+        sa.UniqueConstraint(
+            "cihaz_kodu",
+            "cihazdan_gelen_test_kodu",
+            name=op.f("uq_tetkik_cihaz_eslesme_cihaz_kodu_cihazdan_gelen_test_kodu"),
+        ),
+        comment="Tetkik - cihaz eslesmeleri",
+    )
+    op.create_index("ix_tetkik_cihaz_eslesme_tetkik", "tetkik_cihaz_eslesme", ["tetkik_kodu"], unique=False)
+    op.create_table(
+        "tetkik_referans_aralik",
+        sa.Column(
+            "tetkik_referans_aralik_kodu",
+            sa.BigInteger(),
+            sa.Identity(always=False),
+            nullable=False,
+            comment="Kaydin tekil kodu",
+        ),
+        sa.Column("tetkik_kodu", sa.BigInteger(), nullable=False, comment="Tetkik"),
+        sa.Column("tetkik_cinsiyet", sa.String(length=1), nullable=True, comment="F, M ya da bos (ikisi)"),
+        sa.Column("yas_araligi_baslangic_gun", sa.Integer(), nullable=True, comment="Yas alt siniri (gun, dahil)"),
+        sa.Column("yas_araligi_bitis_gun", sa.Integer(), nullable=True, comment="Yas ust siniri (gun, haric)"),
+        sa.Column("ozel_durum", sa.String(length=30), nullable=True, comment="Ozel durum: gebe, sigara ..."),
+        sa.Column("referans_baslangic_degeri", sa.Numeric(), nullable=True, comment="Alt sinir"),
+        sa.Column("referans_bitis_degeri", sa.Numeric(), nullable=True, comment="Ust sinir"),
+        sa.Column("alt_kritik_deger", sa.Numeric(), nullable=True, comment="Alt panik siniri (dahil)"),
+        sa.Column("ust_kritik_deger", sa.Numeric(), nullable=True, comment="Ust panik siniri (dahil)"),
+        sa.Column("normal_metin", sa.String(), nullable=True, comment="Metin sonuclarda normal olan deger"),
+        sa.Column("gecerlilik_baslangic", sa.Date(), nullable=False, comment="Gecerlilik baslangici"),
+        sa.Column("gecerlilik_bitis", sa.Date(), nullable=True, comment="Gecerlilik sonu (haric)"),
+        sa.Column(
+            "surum", sa.String(length=20), server_default="1", nullable=False, comment="Surum; kararlarda saklanir"
+        ),
+        sa.Column("onaylayan", sa.String(), server_default="", nullable=False, comment="Araligi onaylayan uzman"),
+        sa.Column(
+            "kayit_zamani",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="Kaydin olusturulma zamani",
+        ),
+        sa.Column("guncelleme_zamani", sa.DateTime(timezone=True), nullable=True, comment="Son degisiklik zamani"),
+        sa.CheckConstraint("tetkik_cinsiyet in ('F','M')", name=op.f("ck_tetkik_referans_aralik_cinsiyet")),
+        sa.CheckConstraint(
+            "gecerlilik_bitis is null or gecerlilik_bitis > gecerlilik_baslangic",
+            name=op.f("ck_tetkik_referans_aralik_gecerlilik"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["tetkik_kodu"], ["tetkik.tetkik_kodu"], name=op.f("fk_tetkik_referans_aralik_tetkik_kodu")
+        ),
+        sa.PrimaryKeyConstraint("tetkik_referans_aralik_kodu", name=op.f("pk_tetkik_referans_aralik")),
+        comment="Referans araliklari: cinsiyet, yas ve ozel duruma gore, gecerlilik tarihli",
+    )
+    op.create_index("ix_tetkik_referans_aralik_tetkik", "tetkik_referans_aralik", ["tetkik_kodu"], unique=False)
+    op.create_table(
+        "baglanti_durumu",
+        sa.Column("baglanti_kodu", sa.BigInteger(), nullable=False, comment="Hat"),
+        sa.Column("dinliyor", sa.Boolean(), server_default=sa.text("false"), nullable=False, comment="Hat acik mi"),
+        sa.Column("bagli_uc", sa.Integer(), server_default="0", nullable=False, comment="Bagli uc sayisi"),
+        sa.Column("karsi_adres", sa.String(), server_default="", nullable=False, comment="Son baglanan adres"),
+        sa.Column("son_bayt_zamani", sa.DateTime(timezone=True), nullable=True, comment="Son bayt"),
+        sa.Column("son_mesaj_zamani", sa.DateTime(timezone=True), nullable=True, comment="Son tam mesaj"),
+        sa.Column(
+            "mesaj_sayisi", sa.BigInteger(), server_default="0", nullable=False, comment="Acilistan beri tam mesaj"
+        ),
+        sa.Column("sorgu_sayisi", sa.BigInteger(), server_default="0", nullable=False, comment="Acilistan beri sorgu"),
+        sa.Column("hata_sayisi", sa.BigInteger(), server_default="0", nullable=False, comment="Acilistan beri hata"),
+        sa.Column("son_hata", sa.String(), nullable=True, comment="Son hata, insan sozuyle"),
+        sa.Column("son_hata_zamani", sa.DateTime(timezone=True), nullable=True, comment="Son hatanin zamani"),
+        sa.Column("guncelleme_zamani", sa.DateTime(timezone=True), nullable=False, comment="Durumun yazildigi zaman"),
+        sa.ForeignKeyConstraint(
+            ["baglanti_kodu"], ["baglanti.baglanti_kodu"], name=op.f("fk_baglanti_durumu_baglanti_kodu")
+        ),
+        sa.PrimaryKeyConstraint("baglanti_kodu", name=op.f("pk_baglanti_durumu")),
+        comment="Hatlarin son durumu",
+        postgresql_with={"fillfactor": "50"},
+    )
+    op.create_table(
+        "bildirim",
+        sa.Column(
+            "bildirim_kodu", sa.BigInteger(), sa.Identity(always=False), nullable=False, comment="Kaydin tekil kodu"
+        ),
+        sa.Column("tur", sa.String(length=20), nullable=False, comment="panik, hat, hbys"),
+        sa.Column("metin", sa.String(), nullable=False, comment="Bildirim metni"),
+        sa.Column("nesne_turu", sa.String(length=40), server_default="", nullable=False, comment="Ilgili nesne"),
+        sa.Column("nesne_kodu", sa.String(), server_default="", nullable=False, comment="Ilgili nesnenin kodu"),
+        sa.Column(
+            "kayit_zamani",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="Kaydin olusturulma zamani",
+        ),
+        sa.Column("goruldu_zamani", sa.DateTime(timezone=True), nullable=True, comment="Goruldugu zaman"),
+        sa.Column("goren_kullanici_kodu", sa.BigInteger(), nullable=True, comment="Goren kullanici"),
+        sa.ForeignKeyConstraint(
+            ["goren_kullanici_kodu"], ["kullanici.kullanici_kodu"], name=op.f("fk_bildirim_goren_kullanici_kodu")
+        ),
+        sa.PrimaryKeyConstraint("bildirim_kodu", name=op.f("pk_bildirim")),
+        comment="Bildirimler",
+    )
+    op.create_index(
+        "ix_bildirim_acik",
+        "bildirim",
+        ["bildirim_kodu"],
+        unique=False,
+        postgresql_where=sa.text("goruldu_zamani is null"),
+    )
+    op.create_table(
+        "erisim_belirteci",
+        sa.Column("anahtar_ozeti", sa.LargeBinary(), nullable=False, comment="Belirtecin SHA-256 ozeti"),
+        sa.Column("kullanici_kodu", sa.BigInteger(), nullable=False, comment="Kullanici"),
+        sa.Column(
+            "kayit_zamani",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="Kaydin olusturulma zamani",
+        ),
+        sa.Column("bitis_zamani", sa.DateTime(timezone=True), nullable=False, comment="Gecerlilik sonu"),
+        sa.ForeignKeyConstraint(
+            ["kullanici_kodu"], ["kullanici.kullanici_kodu"], name=op.f("fk_erisim_belirteci_kullanici_kodu")
+        ),
+        sa.PrimaryKeyConstraint("anahtar_ozeti", name=op.f("pk_erisim_belirteci")),
+        comment="Web servis erisim belirtecleri",
+    )
+    op.create_index(op.f("ix_erisim_belirteci_kullanici_kodu"), "erisim_belirteci", ["kullanici_kodu"], unique=False)
+    op.create_table(
+        "ham_mesaj",
+        sa.Column(
+            "ham_mesaj_kodu", sa.BigInteger(), sa.Identity(always=False), nullable=False, comment="Kaydin tekil kodu"
+        ),
+        sa.Column("anahtar", sa.String(length=80), nullable=False, comment="Gecidin verdigi tekil anahtar"),
+        sa.Column("cihaz_kodu", sa.BigInteger(), nullable=True, comment="Cihaz"),
+        sa.Column("baglanti_kodu", sa.BigInteger(), nullable=True, comment="Hat"),
+        sa.Column("alinma_zamani", sa.DateTime(timezone=True), nullable=False, comment="Alinma zamani"),
+        sa.Column("protokol", sa.String(length=10), nullable=False, comment="astm, hl7"),
+        sa.Column("icerik", sa.LargeBinary(), nullable=False, comment="Hattan geldigi gibi baytlar"),
+        sa.Column("parmak_izi", sa.LargeBinary(), nullable=False, comment="Icerigin ozeti (baslik haric)"),
+        sa.Column("tanim", sa.String(length=60), server_default="", nullable=False, comment="Okuyan tanim"),
+        sa.Column("tanim_surumu", sa.Integer(), server_default="0", nullable=False, comment="Tanimin surumu"),
+        sa.Column(
+            "durum", sa.String(length=12), nullable=False, comment="islendi, kismen, tekrar, yarim, hata, sorgu, bos"
+        ),
+        sa.Column("sorun", sa.String(), nullable=True, comment="Sorun, insan sozuyle"),
+        sa.Column("sonuc_sayisi", sa.Integer(), server_default="0", nullable=False, comment="Baglanan sonuc sayisi"),
+        sa.Column(
+            "eslesmeyen_sayisi", sa.Integer(), server_default="0", nullable=False, comment="Eslesmeyen sonuc sayisi"
+        ),
+        sa.Column(
+            "tekrarladigi_mesaj_kodu", sa.BigInteger(), nullable=True, comment="Bu mesajin tekrarladigi ilk mesaj"
+        ),
+        sa.Column(
+            "yarim_govde",
+            sa.LargeBinary(),
+            nullable=True,
+            comment="Yarim kalan mesajin cercevesiz govdesi; tamami gelince taninsin diye",
+        ),
+        sa.Column(
+            "kayit_zamani",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="Kaydin olusturulma zamani",
+        ),
+        sa.ForeignKeyConstraint(["baglanti_kodu"], ["baglanti.baglanti_kodu"], name=op.f("fk_ham_mesaj_baglanti_kodu")),
+        sa.ForeignKeyConstraint(["cihaz_kodu"], ["cihaz.cihaz_kodu"], name=op.f("fk_ham_mesaj_cihaz_kodu")),
+        sa.PrimaryKeyConstraint("ham_mesaj_kodu", name=op.f("pk_ham_mesaj")),
+        sa.UniqueConstraint("anahtar", name=op.f("uq_ham_mesaj_anahtar")),
+        comment="Cihazlardan gelen ham mesajlar",
+    )
+    op.create_index("ix_ham_mesaj_cihaz", "ham_mesaj", ["cihaz_kodu", "alinma_zamani"], unique=False)
+    op.create_index("ix_ham_mesaj_parmak_izi", "ham_mesaj", ["cihaz_kodu", "parmak_izi"], unique=False)
+    op.create_index(
+        "ix_ham_mesaj_sorunlu",
+        "ham_mesaj",
+        ["durum", "ham_mesaj_kodu"],
+        unique=False,
+        postgresql_where=sa.text("durum in ('yarim','hata','kismen')"),
+    )
+    op.create_table(
+        "kullanici_rol",
+        sa.Column("kullanici_kodu", sa.BigInteger(), nullable=False, comment="Kullanici"),
+        sa.Column("rol", sa.String(), nullable=False, comment="Rol"),
+        sa.Column(
+            "calisma_gruplari",
+            postgresql.ARRAY(sa.String()),
+            server_default="{}",
+            nullable=False,
+            comment="Yetkili oldugu calisma gruplari; bos = hepsi",
+        ),
+        sa.ForeignKeyConstraint(
+            ["kullanici_kodu"], ["kullanici.kullanici_kodu"], name=op.f("fk_kullanici_rol_kullanici_kodu")
+        ),
+        sa.PrimaryKeyConstraint("kullanici_kodu", "rol", name=op.f("pk_kullanici_rol")),
+        comment="Kullanicilarin rolleri",
+    )
+    op.create_table(
+        "oturum",
+        sa.Column("anahtar_ozeti", sa.LargeBinary(), nullable=False, comment="Cerez anahtarinin SHA-256 ozeti"),
+        sa.Column("kullanici_kodu", sa.BigInteger(), nullable=False, comment="Kullanici"),
+        sa.Column("form_anahtari", sa.String(), nullable=False, comment="CSRF korumasi icin form anahtari"),
+        sa.Column(
+            "kayit_zamani",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="Kaydin olusturulma zamani",
+        ),
+        sa.Column("bitis_zamani", sa.DateTime(timezone=True), nullable=False, comment="Gecerlilik sonu"),
+        sa.Column("ip_adresi", sa.String(), server_default="", nullable=False, comment="Acildigi adres"),
+        sa.ForeignKeyConstraint(
+            ["kullanici_kodu"], ["kullanici.kullanici_kodu"], name=op.f("fk_oturum_kullanici_kodu")
+        ),
+        sa.PrimaryKeyConstraint("anahtar_ozeti", name=op.f("pk_oturum")),
+        comment="Acik web oturumlari",
+    )
+    op.create_index(op.f("ix_oturum_kullanici_kodu"), "oturum", ["kullanici_kodu"], unique=False)
+    op.create_table(
+        "tetkik_istem",
+        sa.Column(
+            "tetkik_istem_kodu", sa.BigInteger(), sa.Identity(always=False), nullable=False, comment="Kaydin tekil kodu"
+        ),
+        sa.Column("numune_numarasi", sa.String(length=18), nullable=False, comment="Istemin barkod numarasi"),
+        sa.Column("hasta_kodu", sa.BigInteger(), nullable=False, comment="Hasta"),
+        sa.Column("isteyen_hekim_kodu", sa.BigInteger(), nullable=True, comment="Isteyen hekim"),
+        sa.Column("birim_kodu", sa.BigInteger(), nullable=True, comment="Isteyen birim"),
+        sa.Column("aciliyet", sa.String(), nullable=False, comment="acil, oncelikli, rutin"),
+        sa.Column(
+            "klinik_bilgi",
+            postgresql.JSONB(astext_type=sa.Text()),
+            server_default="{}",
+            nullable=False,
+            comment="Klinik bilgi: gebelik, sigara, son adet tarihi, on tani, not",
+        ),
+        sa.Column(
+            "entegrasyon_numarasi",
+            sa.String(length=50),
+            nullable=True,
+            comment="Hastane sisteminin istem numarasi (ORC-2)",
+        ),
+        sa.Column("kaynak", sa.String(length=20), server_default="ekran", nullable=False, comment="ekran, api, hbys"),
+        sa.Column("istem_zamani", sa.DateTime(timezone=True), nullable=False, comment="Istem zamani"),
+        sa.Column("ekleyen_kullanici_kodu", sa.BigInteger(), nullable=True, comment="Istemi kaydeden kullanici"),
+        sa.Column(
+            "kayit_zamani",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="Kaydin olusturulma zamani",
+        ),
+        sa.ForeignKeyConstraint(["birim_kodu"], ["birim.birim_kodu"], name=op.f("fk_tetkik_istem_birim_kodu")),
+        sa.ForeignKeyConstraint(
+            ["ekleyen_kullanici_kodu"],
+            ["kullanici.kullanici_kodu"],
+            name=op.f("fk_tetkik_istem_ekleyen_kullanici_kodu"),
+        ),
+        sa.ForeignKeyConstraint(["hasta_kodu"], ["hasta.hasta_kodu"], name=op.f("fk_tetkik_istem_hasta_kodu")),
+        sa.ForeignKeyConstraint(
+            ["isteyen_hekim_kodu"], ["personel.personel_kodu"], name=op.f("fk_tetkik_istem_isteyen_hekim_kodu")
+        ),
+        sa.PrimaryKeyConstraint("tetkik_istem_kodu", name=op.f("pk_tetkik_istem")),
+        sa.UniqueConstraint("numune_numarasi", name=op.f("uq_tetkik_istem_numune_numarasi")),
+        comment="Tetkik istemleri: bir istem, bir barkod numarasi",
+    )
+    op.create_index("ix_tetkik_istem_hasta", "tetkik_istem", ["hasta_kodu", "istem_zamani"], unique=False)
+    op.create_index("ix_tetkik_istem_personel", "tetkik_istem", ["isteyen_hekim_kodu", "istem_zamani"], unique=False)
+    op.create_index("ix_tetkik_istem_zaman", "tetkik_istem", ["istem_zamani"], unique=False)
+    op.create_index(
+        "uq_tetkik_istem_entegrasyon",
+        "tetkik_istem",
+        ["entegrasyon_numarasi"],
+        unique=True,
+        postgresql_where=sa.text("entegrasyon_numarasi is not null"),
+    )
+    op.create_table(
+        "eslesmeyen_sonuc",
+        sa.Column(
+            "eslesmeyen_sonuc_kodu",
+            sa.BigInteger(),
+            sa.Identity(always=False),
+            nullable=False,
+            comment="Kaydin tekil kodu",
+        ),
+        sa.Column("ham_mesaj_kodu", sa.BigInteger(), nullable=False, comment="Ham mesaj"),
+        sa.Column("cihaz_kodu", sa.BigInteger(), nullable=True, comment="Cihaz"),
+        sa.Column("olcum_anahtari", sa.LargeBinary(), nullable=False, comment="Olcumun tekil anahtari"),
+        sa.Column(
+            "neden",
+            sa.String(length=30),
+            nullable=False,
+            comment="numune_yok, test_tanimsiz, istemde_yok, materyal, kapali, onayli, numunesiz, birim, deger",
+        ),
+        sa.Column("aciklama", sa.String(), nullable=False, comment="Neden, insan sozuyle"),
+        sa.Column(
+            "icerik", postgresql.JSONB(astext_type=sa.Text()), nullable=False, comment="Okunan sonuc, oldugu gibi"
+        ),
+        sa.Column(
+            "durum",
+            sa.String(length=12),
+            server_default="bekliyor",
+            nullable=False,
+            comment="bekliyor, baglandi, kapatildi",
+        ),
+        sa.Column("alinma_zamani", sa.DateTime(timezone=True), nullable=False, comment="Alinma zamani"),
+        sa.Column("cozen_kullanici_kodu", sa.BigInteger(), nullable=True, comment="Cozen kullanici"),
+        sa.Column("cozum_zamani", sa.DateTime(timezone=True), nullable=True, comment="Cozum zamani"),
+        sa.Column("cozum_gerekcesi", sa.String(), nullable=True, comment="Cozum gerekcesi"),
+        sa.Column("tetkik_sonuc_kodu", sa.BigInteger(), nullable=True, comment="Baglandigi sonuc"),
+        sa.ForeignKeyConstraint(["cihaz_kodu"], ["cihaz.cihaz_kodu"], name=op.f("fk_eslesmeyen_sonuc_cihaz_kodu")),
+        sa.ForeignKeyConstraint(
+            ["cozen_kullanici_kodu"],
+            ["kullanici.kullanici_kodu"],
+            name=op.f("fk_eslesmeyen_sonuc_cozen_kullanici_kodu"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["ham_mesaj_kodu"], ["ham_mesaj.ham_mesaj_kodu"], name=op.f("fk_eslesmeyen_sonuc_ham_mesaj_kodu")
+        ),
+        sa.PrimaryKeyConstraint("eslesmeyen_sonuc_kodu", name=op.f("pk_eslesmeyen_sonuc")),
+        sa.UniqueConstraint("olcum_anahtari", name=op.f("uq_eslesmeyen_sonuc_olcum_anahtari")),
+        comment="Eslesmeyen sonuclar kuyrugu",
+    )
+    op.create_index(
+        "ix_eslesmeyen_sonuc_bekleyen",
+        "eslesmeyen_sonuc",
+        ["eslesmeyen_sonuc_kodu"],
+        unique=False,
+        postgresql_where=sa.text("durum = 'bekliyor'"),
+    )
+    op.create_index("ix_eslesmeyen_sonuc_ham_mesaj", "eslesmeyen_sonuc", ["ham_mesaj_kodu"], unique=False)
+    op.create_table(
+        "hbys_mesaj",
+        sa.Column(
+            "hbys_mesaj_kodu", sa.BigInteger(), sa.Identity(always=False), nullable=False, comment="Kaydin tekil kodu"
+        ),
+        sa.Column("yon", sa.String(length=6), nullable=False, comment="gelen, giden"),
+        sa.Column("gonderen", sa.String(), nullable=False, comment="MSH-3 | MSH-4"),
+        sa.Column("kontrol_numarasi", sa.String(length=60), nullable=False, comment="MSH-10"),
+        sa.Column("mesaj_turu", sa.String(length=20), nullable=False, comment="MSH-9"),
+        sa.Column("icerik", sa.LargeBinary(), nullable=False, comment="Mesaj, aynen"),
+        sa.Column("cevap", sa.LargeBinary(), nullable=True, comment="Verilen ya da alinan cevap"),
+        sa.Column("sonuc", sa.String(length=10), nullable=False, comment="AA, AE, AR"),
+        sa.Column("aciklama", sa.String(), nullable=True, comment="Hata aciklamasi"),
+        sa.Column("tetkik_istem_kodu", sa.BigInteger(), nullable=True, comment="Ilgili istem"),
+        sa.Column(
+            "zaman", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False, comment="Zaman"
+        ),
+        sa.ForeignKeyConstraint(
+            ["tetkik_istem_kodu"], ["tetkik_istem.tetkik_istem_kodu"], name=op.f("fk_hbys_mesaj_tetkik_istem_kodu")
+        ),
+        sa.PrimaryKeyConstraint("hbys_mesaj_kodu", name=op.f("pk_hbys_mesaj")),
+        comment="Hastane sistemi ile mesajlasma",
+    )
+    op.create_index("ix_hbys_mesaj_zaman", "hbys_mesaj", ["zaman"], unique=False)
+    op.create_index(
+        "uq_hbys_mesaj_gelen",
+        "hbys_mesaj",
+        ["gonderen", "kontrol_numarasi"],
+        unique=True,
+        postgresql_where=sa.text("yon = 'gelen'"),
+    )
+    op.create_table(
+        "kk_olcum",
+        sa.Column(
+            "kk_olcum_kodu", sa.BigInteger(), sa.Identity(always=False), nullable=False, comment="Kaydin tekil kodu"
+        ),
+        sa.Column("ham_mesaj_kodu", sa.BigInteger(), nullable=False, comment="Ham mesaj"),
+        sa.Column("cihaz_kodu", sa.BigInteger(), nullable=True, comment="Cihaz"),
+        sa.Column("olcum_anahtari", sa.LargeBinary(), nullable=False, comment="Olcumun tekil anahtari"),
+        sa.Column(
+            "kontrol_numarasi",
+            sa.String(),
+            server_default="",
+            nullable=False,
+            comment="Cihazin bildirdigi kontrol kimligi",
+        ),
+        sa.Column("tetkik_kodu", sa.BigInteger(), nullable=True, comment="Tetkik (eslesmisse)"),
+        sa.Column("cihaz_test_kodu", sa.String(length=60), nullable=False, comment="Cihazin test kodu"),
+        sa.Column("deger", sa.String(), nullable=False, comment="Cihazin metni"),
+        sa.Column("sayisal_deger", sa.Numeric(), nullable=True, comment="Sayi ise degeri"),
+        sa.Column("birim", sa.String(), server_default="", nullable=False, comment="Birim"),
+        sa.Column("lot", sa.String(), nullable=True, comment="Lot"),
+        sa.Column("olcum_zamani", sa.DateTime(timezone=True), nullable=True, comment="Olcum zamani"),
+        sa.Column("alinma_zamani", sa.DateTime(timezone=True), nullable=False, comment="Alinma zamani"),
+        sa.Column(
+            "kayit_zamani",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="Kaydin olusturulma zamani",
+        ),
+        sa.ForeignKeyConstraint(["cihaz_kodu"], ["cihaz.cihaz_kodu"], name=op.f("fk_kk_olcum_cihaz_kodu")),
+        sa.ForeignKeyConstraint(
+            ["ham_mesaj_kodu"], ["ham_mesaj.ham_mesaj_kodu"], name=op.f("fk_kk_olcum_ham_mesaj_kodu")
+        ),
+        sa.ForeignKeyConstraint(["tetkik_kodu"], ["tetkik.tetkik_kodu"], name=op.f("fk_kk_olcum_tetkik_kodu")),
+        sa.PrimaryKeyConstraint("kk_olcum_kodu", name=op.f("pk_kk_olcum")),
+        sa.UniqueConstraint("olcum_anahtari", name=op.f("uq_kk_olcum_olcum_anahtari")),
+        comment="Kalite kontrol olcumleri",
+    )
+    op.create_index("ix_kk_olcum_cihaz", "kk_olcum", ["cihaz_kodu", "alinma_zamani"], unique=False)
+    op.create_table(
+        "tetkik_numune",
+        sa.Column(
+            "tetkik_numune_kodu",
+            sa.BigInteger(),
+            sa.Identity(always=False),
+            nullable=False,
+            comment="Kaydin tekil kodu",
+        ),
+        sa.Column("tetkik_istem_kodu", sa.BigInteger(), nullable=False, comment="Istem"),
+        sa.Column(
+            "barkod", sa.String(length=22), nullable=False, comment="Etiketteki barkod: istem numarasi + tup kodu"
+        ),
+        sa.Column("tup_kodu", sa.String(length=2), nullable=False, comment="Tup turu"),
+        sa.Column("numune_turu", sa.String(length=20), nullable=False, comment="Materyal"),
+        sa.Column("ana_numune_kodu", sa.BigInteger(), nullable=True, comment="Alikotun alindigi numune"),
+        sa.Column("numune_durumu", sa.String(), nullable=False, comment="Tupun durumu"),
+        sa.Column("numune_alma_zamani", sa.DateTime(timezone=True), nullable=True, comment="Numune alma zamani"),
+        sa.Column("numune_alan_kullanici_kodu", sa.BigInteger(), nullable=True, comment="Numuneyi alan"),
+        sa.Column(
+            "numune_kabul_zamani", sa.DateTime(timezone=True), nullable=True, comment="Laboratuvara kabul zamani"
+        ),
+        sa.Column("kabul_eden_kullanici_kodu", sa.BigInteger(), nullable=True, comment="Kabul eden"),
+        sa.Column("numune_ret_nedeni", sa.String(), nullable=True, comment="Ret ya da sartli kabul nedeni"),
+        sa.Column(
+            "kayit_zamani",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="Kaydin olusturulma zamani",
+        ),
+        sa.ForeignKeyConstraint(
+            ["ana_numune_kodu"], ["tetkik_numune.tetkik_numune_kodu"], name=op.f("fk_tetkik_numune_ana_numune_kodu")
+        ),
+        sa.ForeignKeyConstraint(
+            ["kabul_eden_kullanici_kodu"],
+            ["kullanici.kullanici_kodu"],
+            name=op.f("fk_tetkik_numune_kabul_eden_kullanici_kodu"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["numune_alan_kullanici_kodu"],
+            ["kullanici.kullanici_kodu"],
+            name=op.f("fk_tetkik_numune_numune_alan_kullanici_kodu"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["numune_turu"], ["numune_turu.numune_turu"], name=op.f("fk_tetkik_numune_numune_turu")
+        ),
+        sa.ForeignKeyConstraint(
+            ["tetkik_istem_kodu"], ["tetkik_istem.tetkik_istem_kodu"], name=op.f("fk_tetkik_numune_tetkik_istem_kodu")
+        ),
+        sa.ForeignKeyConstraint(["tup_kodu"], ["tup_turu.tup_kodu"], name=op.f("fk_tetkik_numune_tup_kodu")),
+        sa.PrimaryKeyConstraint("tetkik_numune_kodu", name=op.f("pk_tetkik_numune")),
+        sa.UniqueConstraint("barkod", name=op.f("uq_tetkik_numune_barkod")),
+        comment="Numuneler: tupler ve alikotlar",
+    )
+    op.create_index("ix_tetkik_numune_durum", "tetkik_numune", ["numune_durumu", "tetkik_numune_kodu"], unique=False)
+    op.create_index("ix_tetkik_numune_istem", "tetkik_numune", ["tetkik_istem_kodu"], unique=False)
+    op.create_table(
+        "barkod_kayit",
+        sa.Column("barkod", sa.String(length=22), nullable=False, comment="Okunan metin"),
+        sa.Column("tetkik_istem_kodu", sa.BigInteger(), nullable=False, comment="Istem"),
+        sa.Column("tetkik_numune_kodu", sa.BigInteger(), nullable=True, comment="Tup; bos = istem numarasinin kendisi"),
+        sa.ForeignKeyConstraint(
+            ["tetkik_istem_kodu"], ["tetkik_istem.tetkik_istem_kodu"], name=op.f("fk_barkod_kayit_tetkik_istem_kodu")
+        ),
+        sa.ForeignKeyConstraint(
+            ["tetkik_numune_kodu"],
+            ["tetkik_numune.tetkik_numune_kodu"],
+            name=op.f("fk_barkod_kayit_tetkik_numune_kodu"),
+        ),
+        sa.PrimaryKeyConstraint("barkod", name=op.f("pk_barkod_kayit")),
+        comment="Okunabilen her barkod metni, bir kez",
+    )
+    op.create_table(
+        "istem_tetkik",
+        sa.Column(
+            "istem_tetkik_kodu", sa.BigInteger(), sa.Identity(always=False), nullable=False, comment="Kaydin tekil kodu"
+        ),
+        sa.Column("tetkik_istem_kodu", sa.BigInteger(), nullable=False, comment="Istem"),
+        sa.Column("tetkik_kodu", sa.BigInteger(), nullable=False, comment="Tetkik"),
+        sa.Column("panel_kodu", sa.BigInteger(), nullable=True, comment="Icinde istendigi panel"),
+        sa.Column(
+            "tetkik_numune_kodu", sa.BigInteger(), nullable=True, comment="Dusunulen tup; baska tupten de calisilabilir"
+        ),
+        sa.Column(
+            "calisma_grubu", sa.String(length=20), nullable=False, comment="Calisma grubu (tetkikten; is listesi icin)"
+        ),
+        sa.Column(
+            "zaman_noktasi",
+            sa.String(length=10),
+            server_default="",
+            nullable=False,
+            comment="Aclik, tokluk, 60. dakika gibi zaman noktasi; bos = yok",
+        ),
+        sa.Column("tetkik_durumu", sa.String(), nullable=False, comment="Tetkikin durumu"),
+        sa.Column("durum_zamani", sa.DateTime(timezone=True), nullable=False, comment="Duruma gecis zamani"),
+        sa.Column(
+            "surum",
+            sa.Integer(),
+            server_default="0",
+            nullable=False,
+            comment="Her durum degisikliginde artar; onaylari siraya koyar",
+        ),
+        sa.Column("tetkik_sonuc_kodu", sa.BigInteger(), nullable=True, comment="Gecerli sonuc kosusu"),
+        sa.Column("kosu_sayisi", sa.Integer(), server_default="0", nullable=False, comment="Kac kosu geldi"),
+        sa.Column("calisan_cihaz_kodu", sa.BigInteger(), nullable=True, comment="Is emrini alan cihaz"),
+        sa.Column(
+            "calisma_baslama_zamani",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="Is emrinin cihaza verildigi zaman",
+        ),
+        sa.Column("istenen_cihaz_kodu", sa.BigInteger(), nullable=True, comment="Tekrar icin istenen cihaz (9.7.6a)"),
+        sa.ForeignKeyConstraint(
+            ["calisan_cihaz_kodu"], ["cihaz.cihaz_kodu"], name=op.f("fk_istem_tetkik_calisan_cihaz_kodu")
+        ),
+        sa.ForeignKeyConstraint(
+            ["istenen_cihaz_kodu"], ["cihaz.cihaz_kodu"], name=op.f("fk_istem_tetkik_istenen_cihaz_kodu")
+        ),
+        sa.ForeignKeyConstraint(["panel_kodu"], ["tetkik.tetkik_kodu"], name=op.f("fk_istem_tetkik_panel_kodu")),
+        sa.ForeignKeyConstraint(
+            ["tetkik_istem_kodu"], ["tetkik_istem.tetkik_istem_kodu"], name=op.f("fk_istem_tetkik_tetkik_istem_kodu")
+        ),
+        sa.ForeignKeyConstraint(["tetkik_kodu"], ["tetkik.tetkik_kodu"], name=op.f("fk_istem_tetkik_tetkik_kodu")),
+        sa.ForeignKeyConstraint(
+            ["tetkik_numune_kodu"],
+            ["tetkik_numune.tetkik_numune_kodu"],
+            name=op.f("fk_istem_tetkik_tetkik_numune_kodu"),
+        ),
+        sa.PrimaryKeyConstraint("istem_tetkik_kodu", name=op.f("pk_istem_tetkik")),
+        sa.UniqueConstraint(
+            "tetkik_istem_kodu",
+            "tetkik_kodu",
+            "zaman_noktasi",
+            name=op.f("uq_istem_tetkik_tetkik_istem_kodu_tetkik_kodu_zaman_noktasi"),
+        ),
+        comment="Istenen tetkikler: bir istemin her tetkiki bir satir",
+        postgresql_with={"fillfactor": "70"},
+    )
+    op.create_index(
+        "ix_istem_tetkik_is_listesi",
+        "istem_tetkik",
+        ["tetkik_durumu", "calisma_grubu"],
+        unique=False,
+        postgresql_where=sa.text("tetkik_durumu in ('sonuclandi','teknik_onayli')"),
+    )
+    op.create_index("ix_istem_tetkik_numune", "istem_tetkik", ["tetkik_numune_kodu"], unique=False)
+    op.create_table(
+        "numune_hareket",
+        sa.Column(
+            "numune_hareket_kodu",
+            sa.BigInteger(),
+            sa.Identity(always=False),
+            nullable=False,
+            comment="Kaydin tekil kodu",
+        ),
+        sa.Column("tetkik_numune_kodu", sa.BigInteger(), nullable=False, comment="Numune"),
+        sa.Column(
+            "islem", sa.String(length=20), nullable=False, comment="alindi, yolda, kabul, sartli_kabul, ret, cihazda"
+        ),
+        sa.Column("islem_zamani", sa.DateTime(timezone=True), nullable=False, comment="Islem zamani"),
+        sa.Column("kullanici_kodu", sa.BigInteger(), nullable=True, comment="Islemi yapan"),
+        sa.Column("cihaz_kodu", sa.BigInteger(), nullable=True, comment="Tupun okundugu cihaz"),
+        sa.Column("raf", sa.String(length=20), nullable=True, comment="Raf"),
+        sa.Column("pozisyon", sa.String(length=20), nullable=True, comment="Raftaki yer"),
+        sa.Column("gerekce", sa.String(), nullable=True, comment="Gerekce"),
+        sa.Column("kaynak", sa.String(length=20), server_default="", nullable=False, comment="Islemin kaynagi"),
+        sa.CheckConstraint(
+            "kullanici_kodu is not null or cihaz_kodu is not null or kaynak <> ''", name=op.f("ck_numune_hareket_kimin")
+        ),
+        sa.ForeignKeyConstraint(["cihaz_kodu"], ["cihaz.cihaz_kodu"], name=op.f("fk_numune_hareket_cihaz_kodu")),
+        sa.ForeignKeyConstraint(
+            ["kullanici_kodu"], ["kullanici.kullanici_kodu"], name=op.f("fk_numune_hareket_kullanici_kodu")
+        ),
+        sa.ForeignKeyConstraint(
+            ["tetkik_numune_kodu"],
+            ["tetkik_numune.tetkik_numune_kodu"],
+            name=op.f("fk_numune_hareket_tetkik_numune_kodu"),
+        ),
+        sa.PrimaryKeyConstraint("numune_hareket_kodu", name=op.f("pk_numune_hareket")),
+        comment="Numune hareketleri; silinmez, degistirilmez",
+    )
+    op.create_index("ix_numune_hareket_numune", "numune_hareket", ["tetkik_numune_kodu", "islem_zamani"], unique=False)
+    op.create_table(
+        "tetkik_sonuc",
+        sa.Column(
+            "tetkik_sonuc_kodu", sa.BigInteger(), sa.Identity(always=False), nullable=False, comment="Kaydin tekil kodu"
+        ),
+        sa.Column("istem_tetkik_kodu", sa.BigInteger(), nullable=False, comment="Istenen tetkik"),
+        sa.Column("kosu_no", sa.Integer(), nullable=False, comment="Kacinci kosu (1, 2, ...)"),
+        sa.Column(
+            "tetkik_numune_kodu",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Okunan tup; bos = yalniz istem numarasi okundu",
+        ),
+        sa.Column("cihaz_kodu", sa.BigInteger(), nullable=True, comment="Cihaz; bos = elle girildi"),
+        sa.Column("ham_mesaj_kodu", sa.BigInteger(), nullable=True, comment="Ham mesaj"),
+        sa.Column("kayit_sirasi", sa.Integer(), nullable=True, comment="Mesajdaki kayit sirasi"),
+        sa.Column("olcum_anahtari", sa.LargeBinary(), nullable=False, comment="Ayni olcumun iki kez yazilmasini onler"),
+        sa.Column(
+            "cihaz_test_kodu", sa.String(length=60), server_default="", nullable=False, comment="Cihazin test kodu"
+        ),
+        sa.Column("cihaz_tetkik_sonucu", sa.String(), nullable=False, comment="Cihazin yazdigi metin, aynen"),
+        sa.Column("cihaz_birimi", sa.String(), server_default="", nullable=False, comment="Cihazin birimi, aynen"),
+        sa.Column("tetkik_sonucu", sa.String(), nullable=False, comment="Raporlanan metin"),
+        sa.Column("sayisal_sonuc", sa.Numeric(), nullable=True, comment="Metin duz sayi ise degeri"),
+        sa.Column("tetkik_sonucu_birimi", sa.String(), server_default="", nullable=False, comment="Raporlanan birim"),
+        sa.Column(
+            "tetkik_sonucu_durumu",
+            sa.String(length=4),
+            server_default="",
+            nullable=False,
+            comment="D dusuk, Y yuksek, P! panik, A anormal metin, bos normal",
+        ),
+        sa.Column(
+            "tetkik_sonucu_referans_degeri",
+            sa.String(),
+            server_default="",
+            nullable=False,
+            comment="O gun gecerli referans araligi, basildigi gibi",
+        ),
+        sa.Column("tetkik_referans_aralik_kodu", sa.BigInteger(), nullable=True, comment="Kullanilan referans araligi"),
+        sa.Column(
+            "cihaz_bayraklari",
+            postgresql.ARRAY(sa.String()),
+            server_default="{}",
+            nullable=False,
+            comment="Cihazin bayraklari",
+        ),
+        sa.Column(
+            "tetkik_sonuc_aciklama",
+            postgresql.ARRAY(sa.String()),
+            server_default="{}",
+            nullable=False,
+            comment="Cihazin aciklamalari",
+        ),
+        sa.Column(
+            "kararlar",
+            postgresql.JSONB(astext_type=sa.Text()),
+            server_default="[]",
+            nullable=False,
+            comment="Otomatik kararlar: kural, surum, gordugu degerler, gerekce",
+        ),
+        sa.Column("calisma_bitis_zamani", sa.DateTime(timezone=True), nullable=True, comment="Cihazin olcum zamani"),
+        sa.Column("sonuc_zamani", sa.DateTime(timezone=True), nullable=False, comment="Sonucun alindigi zaman"),
+        sa.Column("raf", sa.String(length=20), nullable=True, comment="Raf"),
+        sa.Column("pozisyon", sa.String(length=20), nullable=True, comment="Raftaki yer"),
+        sa.Column("tekrar_no", sa.Integer(), nullable=True, comment="Cihazin tekrar (replikat) numarasi"),
+        sa.Column("operator", sa.String(), nullable=True, comment="Cihazin bildirdigi operator"),
+        sa.Column("reaktif_lot", sa.String(), nullable=True, comment="Reaktif lotu"),
+        sa.Column(
+            "ekleyen_kullanici_kodu", sa.BigInteger(), nullable=True, comment="Elle giren ya da elle baglayan kullanici"
+        ),
+        sa.Column("gerekce", sa.String(), nullable=True, comment="Elle giris, elle baglama ya da duzeltme gerekcesi"),
+        sa.ForeignKeyConstraint(["cihaz_kodu"], ["cihaz.cihaz_kodu"], name=op.f("fk_tetkik_sonuc_cihaz_kodu")),
+        sa.ForeignKeyConstraint(
+            ["ekleyen_kullanici_kodu"],
+            ["kullanici.kullanici_kodu"],
+            name=op.f("fk_tetkik_sonuc_ekleyen_kullanici_kodu"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["ham_mesaj_kodu"], ["ham_mesaj.ham_mesaj_kodu"], name=op.f("fk_tetkik_sonuc_ham_mesaj_kodu")
+        ),
+        sa.ForeignKeyConstraint(
+            ["istem_tetkik_kodu"], ["istem_tetkik.istem_tetkik_kodu"], name=op.f("fk_tetkik_sonuc_istem_tetkik_kodu")
+        ),
+        sa.PrimaryKeyConstraint("tetkik_sonuc_kodu", name=op.f("pk_tetkik_sonuc")),
+        sa.UniqueConstraint("olcum_anahtari", name=op.f("uq_tetkik_sonuc_olcum_anahtari")),
+        comment="Tetkik sonuclari: her kosu bir satir; silinmez, degistirilmez",
+    )
+    op.create_index("ix_tetkik_sonuc_ham_mesaj", "tetkik_sonuc", ["ham_mesaj_kodu"], unique=False)
+    op.create_index("ix_tetkik_sonuc_istem_tetkik", "tetkik_sonuc", ["istem_tetkik_kodu"], unique=False)
+    op.create_table(
+        "onay",
+        sa.Column("onay_kodu", sa.BigInteger(), sa.Identity(always=False), nullable=False, comment="Kaydin tekil kodu"),
+        sa.Column("istem_tetkik_kodu", sa.BigInteger(), nullable=False, comment="Istenen tetkik"),
+        sa.Column("tetkik_sonuc_kodu", sa.BigInteger(), nullable=False, comment="Sonuc kosusu"),
+        sa.Column("onay_turu", sa.String(), nullable=False, comment="Kararin turu"),
+        sa.Column("surum", sa.Integer(), nullable=False, comment="Tetkikin bu kararla aldigi surum"),
+        sa.Column("kullanici_kodu", sa.BigInteger(), nullable=False, comment="Karari veren"),
+        sa.Column("onay_zamani", sa.DateTime(timezone=True), nullable=False, comment="Karar zamani"),
+        sa.Column("gerekce", sa.String(), server_default="", nullable=False, comment="Gerekce"),
+        sa.ForeignKeyConstraint(
+            ["istem_tetkik_kodu"], ["istem_tetkik.istem_tetkik_kodu"], name=op.f("fk_onay_istem_tetkik_kodu")
+        ),
+        sa.ForeignKeyConstraint(["kullanici_kodu"], ["kullanici.kullanici_kodu"], name=op.f("fk_onay_kullanici_kodu")),
+        sa.ForeignKeyConstraint(
+            ["tetkik_sonuc_kodu"], ["tetkik_sonuc.tetkik_sonuc_kodu"], name=op.f("fk_onay_tetkik_sonuc_kodu")
+        ),
+        sa.PrimaryKeyConstraint("onay_kodu", name=op.f("pk_onay")),
+        sa.UniqueConstraint("istem_tetkik_kodu", "surum", name=op.f("uq_onay_istem_tetkik_kodu_surum")),
+        comment="Teknik ve klinik onaylar, tekrarlar, geri almalar; silinmez, degistirilmez",
+    )
+    op.create_index("ix_onay_sonuc", "onay", ["tetkik_sonuc_kodu"], unique=False)
+    op.get_bind().exec_driver_sql(GUARDS.read_text(encoding="utf-8").replace("%", "%%"))
+
+
+def downgrade() -> None:
+    raise RuntimeError("the first schema has nothing before it")

@@ -1,0 +1,119 @@
+"""Fixtures that need real parts: an embedded PostgreSQL for the whole run, a fresh database for each test."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from lis_core.storage.database import Database
+from lis_core.storage.embedded import EmbeddedServer
+from lis_core.storage.migrate import upgrade
+
+os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
+
+
+@pytest.fixture(scope="session")
+def samples() -> Path:
+    """The captured messages, read where they are; skipped by name where they are missing."""
+    folder = Path(os.environ.get("NUMUNE_SAMPLES") or Path(__file__).parents[2] / "shared" / "samples")
+    if not folder.is_dir():
+        pytest.skip("captured samples are not beside this checkout (NUMUNE_SAMPLES)")
+    return folder
+
+
+def _sibling(url: str, name: str) -> str:
+    """The URL of another database on the same server."""
+    head, _, tail = url.partition("?")
+    return f"{head.rsplit('/', 1)[0]}/{name}" + (f"?{tail}" if tail else "")
+
+
+@pytest.fixture(scope="session")
+def pg_server() -> Iterator[str]:
+    """URL of a real server: the one of NUMUNE_TEST_DATABASE_URL, else an embedded one in a folder of this run."""
+    if url := os.environ.get("NUMUNE_TEST_DATABASE_URL"):
+        yield url
+        return
+    with tempfile.TemporaryDirectory(prefix="numune-test-") as folder, EmbeddedServer(Path(folder) / "pg") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def pg_template(pg_server: str) -> str:
+    """A migrated, empty database that the others are copied from."""
+    name = f"kalip_{uuid.uuid4().hex[:8]}"
+    with psycopg.connect(pg_server, autocommit=True) as connection:
+        connection.execute(f"create database {name} encoding 'UTF8' template template0")
+    upgrade(_sibling(pg_server, name))
+    return name
+
+
+@pytest.fixture(scope="session")
+def lab_template(pg_server: str, pg_template: str) -> str:
+    """A database with the demonstration laboratory, loaded once."""
+    import asyncio
+    import threading
+
+    from lis_core.demo import load_demo
+
+    name = f"lab_{uuid.uuid4().hex[:8]}"
+    with psycopg.connect(pg_server, autocommit=True) as connection:
+        connection.execute(f"create database {name} template {pg_template}")
+
+    async def load() -> None:
+        database = Database(_sibling(pg_server, name))
+        try:
+            await load_demo(database, password=DEMO_PASSWORD, port_base=4000)
+        finally:
+            await database.close()
+
+    # In a thread of its own: a session fixture must not borrow the tests' event loop.
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            asyncio.run(load())
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if failures:
+        raise failures[0]
+    return name
+
+
+DEMO_PASSWORD = "Deneme-Parola-1"
+
+
+@pytest.fixture
+async def database(pg_server: str, pg_template: str) -> AsyncIterator[Database]:
+    """A fresh, empty, migrated database."""
+    async for database in _copy(pg_server, pg_template):
+        yield database
+
+
+@pytest.fixture
+async def lab(pg_server: str, lab_template: str) -> AsyncIterator[Database]:
+    """A fresh copy of the demonstration laboratory."""
+    async for database in _copy(pg_server, lab_template):
+        yield database
+
+
+async def _copy(server: str, template: str) -> AsyncIterator[Database]:
+    name = f"deneme_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"create database {name} template {template}")
+    database = Database(_sibling(server, name), pool_size=5)
+    try:
+        yield database
+    finally:
+        await database.close()
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(f"drop database if exists {name} with (force)")
