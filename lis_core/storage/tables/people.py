@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from sqlalchemy import BigInteger, Date, ForeignKey, Index, LargeBinary, String, UniqueConstraint, func, literal_column
+from sqlalchemy import BigInteger, Date, ForeignKey, Index, LargeBinary, String, UniqueConstraint, func, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -67,11 +67,7 @@ class Patient(Base):
 
     __tablename__ = "hasta"
     __table_args__ = (
-        Index(
-            "ix_hasta_ara",
-            literal_column("tr_ara(ad || ' ' || soyadi)").label("ara"),
-            postgresql_ops={"ara": "text_pattern_ops"},
-        ),
+        Index("ix_hasta_ara", text("tr_ara(ad || ' ' || soyadi) text_pattern_ops")),
         {"comment": "Hastalar"},
     )
 
