@@ -117,3 +117,37 @@ $$;
 
 insert into denetim_zinciri (zincir, son_sira, son_ozet)
 values ('ekran', 0, '\x00'), ('alim', 0, '\x00'), ('hbys', 0, '\x00'), ('sistem', 0, '\x00');
+
+-- The catalogue's version: every statement that changes it takes a new number, which never comes back, not even after
+-- a rollback. Programs keep the catalogue in memory and reload it when this number is another one.
+create sequence katalog_surumu_sirasi;
+insert into parametre (ad, deger) values ('katalog_surumu', jsonb_build_object('surum', nextval('katalog_surumu_sirasi')));
+
+create function katalog_degisti() returns trigger language plpgsql as $$
+begin
+    update parametre set deger = jsonb_build_object('surum', nextval('katalog_surumu_sirasi')) where ad = 'katalog_surumu';
+    return null;
+end $$;
+
+create trigger numune_turu_katalog after insert or update or delete on numune_turu for each statement execute function katalog_degisti();
+create trigger tup_turu_katalog after insert or update or delete on tup_turu for each statement execute function katalog_degisti();
+create trigger calisma_grubu_katalog after insert or update or delete on calisma_grubu for each statement execute function katalog_degisti();
+create trigger tetkik_katalog after insert or update or delete on tetkik for each statement execute function katalog_degisti();
+create trigger panel_uyesi_katalog after insert or update or delete on panel_uyesi for each statement execute function katalog_degisti();
+create trigger tetkik_referans_aralik_katalog after insert or update or delete on tetkik_referans_aralik for each statement execute function katalog_degisti();
+create trigger cihaz_katalog after insert or update or delete on cihaz for each statement execute function katalog_degisti();
+create trigger baglanti_katalog after insert or update or delete on baglanti for each statement execute function katalog_degisti();
+create trigger tetkik_cihaz_eslesme_katalog after insert or update or delete on tetkik_cihaz_eslesme for each statement execute function katalog_degisti();
+
+-- The next running number of a year's orders. One sequence a year, made when the year's first order comes: a gap is
+-- allowed (an order that was rolled back), a number never comes twice, and nobody waits for anybody.
+create function sonraki_istem_sirasi(p_yil integer) returns bigint language plpgsql as $$
+declare
+    v_ad text := format('istem_sirasi_%s', p_yil);
+begin
+    return nextval(v_ad);
+exception when undefined_table then
+    perform pg_advisory_xact_lock(7301948, p_yil);
+    execute format('create sequence if not exists %I', v_ad);
+    return nextval(v_ad);
+end $$;
