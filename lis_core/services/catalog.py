@@ -28,6 +28,7 @@ from lis_core.storage.tables import (
     WorkGroup,
 )
 from rules.reference import RangeBook, ReferenceRange
+from rules.values import fold
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +93,9 @@ class CatalogLine:
 class CodeMapping:
     """This instrument runs this test under these codes.
 
-    materials: on which this instrument may run it (its own list, else the test's). unit: the instrument's; "" =
-    not checked. factor: the instrument's value times this is ours; None = taken as it is.
+    materials: on which this instrument may run it (its own list, else the test's). translations: by the folded text
+    (`rules.values.fold`). factor: the instrument's value times this is ours; None = taken as it is. unit: the
+    instrument's; "" = the test's.
     """
 
     id: int
@@ -238,7 +240,7 @@ def _mappings(
             incoming=row.incoming,
             outgoing=row.outgoing,
             materials=frozenset(row.materials) or tests[row.test_id].materials,
-            translations=MappingProxyType(row.translations),
+            translations=MappingProxyType({fold(theirs): ours for theirs, ours in row.translations.items()}),
             factor=Decimal(row.factor) if row.factor else None,
             unit=row.unit or "",
         )
