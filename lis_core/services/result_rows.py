@@ -64,6 +64,8 @@ def judge(
     """Judge what an instrument sent: its texts translated (9.6.4), its unit converted, then the reference range."""
     text = observation.value or ""
     reading = read_value(text)
+    if reading.number is None and observation.number is not None and "," in text:
+        reading = read_value(text, decimal_comma=True)  # the instrument's definition read it as a decimal comma
     decisions: list[dict[str, Any]] = []
     if reading.number is None and mapping.translations:
         translated = mapping.translations.get(fold(text))
