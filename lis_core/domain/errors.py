@@ -79,6 +79,7 @@ INTERNAL = _kind(
 DATABASE_DOWN = _kind(8, 503, "Veritabanına ulaşılamıyor. Birkaç saniye sonra yeniden deneyin.")
 TOO_MANY_ATTEMPTS = _kind(9, 429, "Çok sayıda hatalı deneme yapıldı. {seconds} saniye sonra yeniden deneyin.")
 BAD_FORM_TOKEN = _kind(10, 403, "Sayfanın güvenlik anahtarı geçersiz. Sayfayı yenileyip işlemi yineleyin.")
+METHOD_NOT_ALLOWED = _kind(11, 405, "Bu adres {method} isteğini kabul etmez ({allowed}).")
 
 # Patients and orders
 BAD_TC = _kind(100, 422, "T.C. kimlik numarası geçersiz: {problem}.")
@@ -96,6 +97,11 @@ ORDER_CLOSED = _kind(109, 409, "İstem {number} kapanmış ya da iptal edilmiş;
 ORDER_HAS_RESULTS = _kind(110, 409, "{codes} için sonuç var; iptal edilemez. Laboratuvar ile görüşün.")
 PATIENT_MERGED = _kind(111, 409, "Bu hasta kaydı {into} kaydı ile birleştirilmiş.")
 NO_PATIENT_FIELD = _kind(112, 422, "Hastanın {field} bilgisi eksik.")
+HOSPITAL_NUMBER_TAKEN = _kind(
+    113, 409, "Hastanenin {hospital_number} numaralı istemi daha önce alınmış (istem {number}); ikinci kez kaydedilmedi."
+)
+TEST_CANCELLED = _kind(114, 409, "{codes} bu istemde iptal edilmiş; yeniden istemek için yeni istem açın.")
+NUMBERS_USED_UP = _kind(115, 409, "{year} yılının istem numaraları tükendi. Sistem yöneticisine bildirin.")
 
 # Specimens
 BAD_TUBE_MOVE = _kind(200, 409, "Tüp {barcode} {state} durumunda; {wanted} yapılamaz.")

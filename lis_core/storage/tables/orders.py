@@ -102,6 +102,16 @@ class Tube(Base):
     order: Mapped[Order] = relationship(back_populates="tubes", lazy="raise")
     tube_type: Mapped[TubeType] = relationship(lazy="joined")
 
+    @property
+    def repeats(self) -> CustodyEvent | None:
+        """Set by a move that had been made before: the event of the first time. Not stored."""
+        event: CustodyEvent | None = self.__dict__.get("_repeats")
+        return event
+
+    @repeats.setter
+    def repeats(self, event: CustodyEvent | None) -> None:
+        self.__dict__["_repeats"] = event
+
 
 class OrderedTest(Base):
     """One test of an order: its present state, its tube and its valid result run."""
