@@ -80,8 +80,8 @@ MODULES = (0.25, 0.17)
 BAR_HEIGHT = 10.0
 """Millimetres; the highest minimum that an analyser's manual asks for (domain facts, 6)."""
 
-SMALLEST = 2.2
-"""Millimetres of a line that is still read without effort."""
+SMALLEST = 2.0
+"""Millimetres of the smallest line: print of about 6 points."""
 
 
 def tube_label(
@@ -103,7 +103,7 @@ def tube_label(
     left, top, inner = size.margin, size.margin, size.inner_width
     person, person_size = _fit_name(given_name, family_name, inner, 3.2)
     group_text, group_size = _fit(group, inner, 3.0)
-    sender_text, sender_size = _fit(sender, inner, 2.3)
+    sender_text, sender_size = _fit(sender, inner, 2.3, bold=False)
     return LabelLayout(
         size,
         _bars(barcode, top + 6.5, BAR_HEIGHT, size),
@@ -142,13 +142,13 @@ def set_sheet(numbers: Iterable[str], tubes: Sequence[TubeKind], size: LabelSize
 def _number_line(number: str, barcode: str, y: float, line: float, size: LabelSize) -> tuple[Text, ...]:
     """The order's number, large, and what the bars say, small: either can be typed when a scanner fails."""
     bars_size = min(line, 2.4)
-    rest = size.inner_width - text_width(barcode, bars_size) - 1.0
+    rest = size.inner_width - text_width(barcode, bars_size, bold=False) - 1.0
     shown = barcode
     if text_width(number, SMALLEST) > rest:  # a very long number: only the tube code beside it
         shown = barcode.removeprefix(number)
-        rest = size.inner_width - text_width(shown, bars_size) - 1.0
+        rest = size.inner_width - text_width(shown, bars_size, bold=False) - 1.0
     number_text, number_size = _fit(number, rest, line)
-    beside = text_width(shown, bars_size)
+    beside = text_width(shown, bars_size, bold=False)
     return (
         Text(size.margin, y, number_size, rest, number_text, bold=True),
         Text(size.width - size.margin - beside, y, bars_size, beside, shown, right=True),
@@ -172,31 +172,35 @@ _MEDIUM = frozenset('frt()-/[]"*°')
 _WIDE = frozenset("mwMW@%&—…")
 
 
-def text_width(text: str, size: float) -> float:
-    """The most that the text can take, in the unit of size: the widths of a bold sans-serif, rounded up."""
-    return size * sum(map(_letter_width, text))
+def text_width(text: str, size: float, *, bold: bool = True) -> float:
+    """The most that the text can take, in the unit of size: the widths of a common sans-serif, rounded up.
+
+    The printers' own font is narrower.
+    """
+    return size * sum(map(_letter_width, text)) * (1.0 if bold else 0.95)
 
 
 def _letter_width(letter: str) -> float:
     if letter in _NARROW:
-        return 0.34
+        return 0.3
     if letter in _MEDIUM:
-        return 0.46
+        return 0.42
     if letter in _WIDE or ord(letter) > 0x250:
         return 1.0
     if letter.isdigit():
-        return 0.58
-    return 0.62 if letter.islower() else 0.8
+        return 0.57
+    return 0.62 if letter.islower() else 0.79
 
 
-def _fit(text: str, width: float, size: float) -> tuple[str, float]:
+def _fit(text: str, width: float, size: float, *, bold: bool = True) -> tuple[str, float]:
     """The text on one line and its size: first smaller, then shortened with dots that show that it was."""
     text = _one_line(text)
-    if text_width(text, size) <= width:
+    natural = text_width(text, 1.0, bold=bold)
+    if natural * size <= width:
         return text, size
-    if text_width(text, SMALLEST) <= width:
-        return text, int(width / text_width(text, 1.0) * 100) / 100
-    while text and text_width(text + "..", SMALLEST) > width:
+    if natural * SMALLEST <= width:
+        return text, int(width / natural * 100) / 100
+    while text and text_width(text + "..", SMALLEST, bold=bold) > width:
         text = text[:-1]
     return text.rstrip() + "..", SMALLEST
 
