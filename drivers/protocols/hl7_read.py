@@ -457,10 +457,12 @@ def _lines(text: str, field: str, oddities: list[str]) -> list[str]:
     Raises Hl7Error for too many.
     """
     if "\n" in text:
-        text = text.replace("\r\n", "\r")
-        oddities.append("segments end with CR LF" if "\r" in text else "segments end with LF")
         if "\r" not in text:
+            oddities.append("segments end with LF")
             text = text.replace("\n", "\r")
+        elif "\r\n" in text:
+            oddities.append("segments end with CR LF")
+            text = text.replace("\r\n", "\r")
     lines = text.split("\r", MAX_SEGMENTS + 1)
     if not lines[-1]:
         lines.pop()

@@ -88,8 +88,10 @@ def read_delimiters(header: str) -> Delimiters:
     Raises Hl7Error when they cannot be told apart: to split a name at the wrong character is worse than to refuse.
     """
     field = header[3:4]
-    if not field or field.isalnum() or field in "\r\n":
+    if not field or field in "\r\n" or (field.isascii() and field.isalnum()):
         raise Hl7Error("no field separator after MSH")
+    if not header[:8].isascii():
+        raise Hl7Error("delimiters outside ASCII")
     end_of_line = min((at for end in "\r\n" if (at := header.find(end, 4)) >= 0), default=len(header))
     declared = header[4:end_of_line].partition(field)[0]
     if not declared:
@@ -99,8 +101,6 @@ def read_delimiters(header: str) -> Delimiters:
     width = len(rest) - len(rest.lstrip(escape)) if escape else 1
     subcomponent = rest[width : width + 1]
     used = [c for c in (component, repetition, escape, subcomponent) if c]
-    if not field.isascii() or not declared[:4].isascii():
-        raise Hl7Error("delimiters outside ASCII")
     if any(c.isalnum() or c.isspace() for c in used):
         raise Hl7Error("MSH-2 names letters, digits or blanks as delimiters")
     if len(set(used)) != len(used):
@@ -194,10 +194,11 @@ def _superset(codepage: str) -> str:
     return "".join(bytes([byte]).decode(codepage, "ignore") or chr(byte) for byte in range(256))
 
 
-# A device that declares ISO 8859-1 or -9 and sends 80..9F means the Windows page: nobody prints C1 controls.
 _DECODING = {name: _superset(name) for name in ("cp1252", "cp1254")}
 _ENCODING = {name: codecs.charmap_build(chars) for name, chars in _DECODING.items()}
-_SUPERSET_OF = {"iso8859-1": "cp1252", "iso8859-9": "cp1254", "cp1252": "cp1252", "cp1254": "cp1254"}
+# Who declares ISO 8859-1 or -9 and sends 80..9F means the Windows page: nobody prints C1 controls.
+_WINDOWS_OF = {"iso8859-1": "cp1252", "iso8859-9": "cp1254"}
+_C1_CONTROLS = re.compile(rb"[\x80-\x9f]")
 
 _CHARSETS = {  # HL7 table 0211, and what analysers write instead; keys without blanks, hyphens, slashes
     "": None,
@@ -238,13 +239,16 @@ def decode(data: bytes, charset: str, default_encoding: str = "utf-8") -> tuple[
     declared = encoding_of(charset)
     if data.isascii():  # any ASCII superset gives the same text
         return data.decode("ascii"), declared or _canonical(default_encoding), True
+    if declared in _WINDOWS_OF and _C1_CONTROLS.search(data):
+        declared = _WINDOWS_OF[declared]
+        return _charmap_text(data, declared), declared, False
     tried = [declared] if declared else []
     tried += [name for name in ("utf-8", _canonical(default_encoding)) if name not in tried]
     for name in tried:
         text = _decode_strictly(data, name)
         if text is not None:
             return text, name, name == declared or not charset.strip()
-    return codecs.charmap_decode(data, "strict", _DECODING["cp1254"])[0], "cp1254", False
+    return _charmap_text(data, "cp1254"), "cp1254", False
 
 
 @lru_cache(maxsize=64)
@@ -259,13 +263,16 @@ def check_encoding(encoding: str) -> None:
 
 
 def _decode_strictly(data: bytes, encoding: str) -> str | None:
-    superset = _SUPERSET_OF.get(encoding)
-    if superset:
-        return codecs.charmap_decode(data, "strict", _DECODING[superset])[0]
+    if encoding in _DECODING:
+        return _charmap_text(data, encoding)
     try:
         return data.decode(encoding)
     except UnicodeDecodeError:
         return None
+
+
+def _charmap_text(data: bytes, page: str) -> str:
+    return codecs.charmap_decode(data, "strict", _DECODING[page])[0]
 
 
 def encode(text: str, encoding: str = "utf-8", *, fold: bool = False) -> bytes:
@@ -284,7 +291,7 @@ def encode(text: str, encoding: str = "utf-8", *, fold: bool = False) -> bytes:
 
 
 def _encode_strictly(text: str, encoding: str) -> bytes:
-    if encoding in {"cp1252", "cp1254"}:
+    if encoding in _ENCODING:
         return codecs.charmap_encode(text, "strict", _ENCODING[encoding])[0]
     return text.encode(encoding)
 

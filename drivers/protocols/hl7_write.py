@@ -18,7 +18,7 @@ from drivers.protocols.hl7_read import Segment
 from drivers.protocols.hl7_text import STANDARD, Delimiters, LocalError, encode, escape, undouble
 from drivers.protocols.hl7_time import timestamp
 
-Text: TypeAlias = "str | int | None"  # a plain value; an int only for set numbers and counts
+Text: TypeAlias = str | int | None  # a plain value; an int only for set numbers and counts
 
 
 class Raw(str):
@@ -36,25 +36,25 @@ class Sub(tuple[Text, ...]):
         return super().__new__(cls, parts)
 
 
-class Comp(tuple["Text | Sub", ...]):
+class Comp(tuple[Text | Sub, ...]):
     """Components of one repetition."""
 
     __slots__ = ()
 
-    def __new__(cls, *parts: "Text | Sub") -> "Comp":
+    def __new__(cls, *parts: Text | Sub) -> "Comp":
         return super().__new__(cls, parts)
 
 
-class Rep(tuple["Text | Comp", ...]):
+class Rep(tuple[Text | Comp, ...]):
     """Repetitions of one field."""
 
     __slots__ = ()
 
-    def __new__(cls, *parts: "Text | Comp") -> "Rep":
+    def __new__(cls, *parts: Text | Comp) -> "Rep":
         return super().__new__(cls, parts)
 
 
-Field: TypeAlias = "Text | Sub | Comp | Rep"
+Field: TypeAlias = Text | Sub | Comp | Rep
 
 
 def segment(name: str, *fields: Field, delimiters: Delimiters = STANDARD) -> str:
