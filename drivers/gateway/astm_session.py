@@ -1,0 +1,204 @@
+"""One ASTM connection: the only place where the link codec and the network meet.
+
+A frame is acknowledged after the spool has it on disk, not before (invariant 1); the answer comes from the spool's
+confirmation, so a slow disk makes a slow answer and never a false one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from drivers.gateway.collector import Collected, Collector
+from drivers.gateway.line import BROKEN, NOT_SENT, REFUSED, LineBook
+from drivers.gateway.spool import Place
+from drivers.links.endpoints import be_quick
+from drivers.messages import Query
+from drivers.protocols.astm_events import (
+    BrokenWhy,
+    Event,
+    FrameReceived,
+    FrameRefused,
+    Ignored,
+    Loosened,
+    SendFailed,
+    SendPostponed,
+    TransferBroken,
+    TransferEnded,
+    TransferStarted,
+    TurnedAway,
+)
+from drivers.protocols.astm_link import AstmLink, LinkOptions
+
+if TYPE_CHECKING:
+    from drivers.gateway.gateway import Gateway
+
+
+class AstmSession(asyncio.Protocol):
+    """Feed from a transport; everything else is callbacks, so a frame costs no task switch."""
+
+    def __init__(self, gateway: Gateway, book: LineBook, options: LinkOptions) -> None:
+        self.peer = ""
+        self._gateway = gateway
+        self._book = book
+        self._link = AstmLink(options)
+        self._collector = Collector(gateway.spool.identity, book.spec.name)
+        self._transfer = 0
+        self._transport: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._waiting: FrameReceived | None = None
+        self._open = False
+
+    # -- the transport's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        be_quick(transport)
+        name = transport.get_extra_info("peername")
+        self.peer = f"{name[0]}:{name[1]}" if isinstance(name, tuple) else str(name or self._book.spec.address)
+        self._transport = transport
+        self._open = self._book.opened(self)
+        if not self._open:
+            transport.close()
+            return
+        self._link.connection_made(self._now())
+
+    def data_received(self, data: bytes) -> None:
+        if self._open:
+            self._book.heard()
+            self._handle(self._link.receive_data(data, self._now()))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self._open:
+            return
+        self._open = False
+        self._stop_timer()
+        self._book.closed(self)
+        events = self._link.connection_lost(self._now())
+        if self._waiting is None:
+            self._handle(events)
+        # else: the frame at hand is still being stored; `_kept` finishes the transfer after it
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._transport is not None:
+            self._transport.close()
+
+    # -- what the link reports
+
+    def _handle(self, events: list[Event]) -> None:
+        for event in events:
+            kind = type(event)
+            if kind is FrameReceived:
+                self._store(event)  # type: ignore[arg-type]
+            elif kind is TransferStarted:
+                self._transfer = self._gateway.spool.next_number()
+            elif kind is TransferEnded:
+                self._finish(broken=False)
+            elif kind is TransferBroken:
+                self._book.trouble(BROKEN[event.why])  # type: ignore[union-attr]
+                self._finish(broken=True)
+            else:
+                self._report(event)
+        self._send()
+
+    def _report(self, event: Event) -> None:
+        if isinstance(event, FrameRefused):
+            self._book.trouble(REFUSED[event.why])
+        elif isinstance(event, SendFailed):
+            self._book.trouble(f"İş emri cihaza verilemedi: {NOT_SENT[event.why]}")
+        elif isinstance(event, SendPostponed):
+            self._book.note(f"İş emri bekliyor: {NOT_SENT[event.why]}")
+        elif isinstance(event, Loosened):
+            self._book.note(f"Standart dışı, bu hatta kabul edildi: {event.what}")
+        elif isinstance(event, TurnedAway):
+            self._book.trouble("Disk yazılamadığı için cihaz beklemeye alındı.")
+        elif isinstance(event, Ignored) and len(event.data.strip()) > 0:
+            self._book.trouble(f"Anlamsız {len(event.data)} bayt geldi; yok sayıldı.")
+
+    def _store(self, frame: FrameReceived) -> None:
+        self._waiting = frame
+        received = time.time_ns()
+        start = frame.raw.find(frame.text)
+
+        def kept(error: OSError | None) -> None:
+            self._kept(frame, place, received, error)
+
+        place = self._gateway.spool.append(
+            self._book.spec.name, self._transfer, received, frame.last, frame.raw, start, len(frame.text), kept
+        )
+
+    def _kept(self, frame: FrameReceived, place: Place, received: int, error: OSError | None) -> None:
+        """The spool has the frame on disk, or cannot have it."""
+        self._waiting = None
+        if error is not None:
+            self._book.trouble(f"Diske yazılamadı ({error.strerror or error}); cihazdan yeniden istendi.")
+            if self._open:
+                self._handle(self._link.not_stored(self._now()))
+            return
+        events: list[Event] = []
+        if self._open:
+            events = self._link.stored(self._now())
+            self._write(self._link.data_to_send())
+        # The instrument has its answer; now the message, then what the link read meanwhile.
+        for message in self._collector.take(place, received, frame.raw, frame.text, frame.last):
+            self._deliver(message)
+        if self._open:
+            self._handle(events)
+        else:
+            self._book.trouble(BROKEN[BrokenWhy.CONNECTION_LOST])
+            self._finish(broken=True)
+
+    def _finish(self, *, broken: bool) -> None:
+        for message in self._collector.finish(broken=broken):
+            self._deliver(message)
+
+    # -- messages and answers
+
+    def _deliver(self, message: Collected) -> None:
+        queries, _ = self._gateway.received(self._book, message)
+        for query in queries:
+            self._gateway.start(self._answer(query))
+
+    async def _answer(self, query: Query) -> None:
+        messages = await self._gateway.answer(self._book, query)
+        if not self._open:
+            return
+        for message in messages:
+            self._link.send(self._gateway.frames(self._book, message), query, self._now())
+        self._send()
+
+    # -- bytes out, time in
+
+    def _send(self) -> None:
+        self._write(self._link.data_to_send())
+        deadline = self._link.deadline()
+        if deadline is None or not self._open or (self._timer is not None and self._timer.when() <= deadline):
+            return  # an early timer finds out by itself that it is early: cheaper than one new timer per frame
+        self._stop_timer()
+        self._timer = asyncio.get_running_loop().call_at(deadline, self._tick)
+
+    def _write(self, data: bytes) -> None:
+        if data and self._transport is not None:
+            self._transport.write(data)
+
+    def _tick(self) -> None:
+        self._timer = None
+        if not self._open:
+            return
+        now = self._now()
+        deadline = self._link.deadline()
+        if deadline is not None and deadline <= now:
+            self._handle(self._link.tick(now))
+        else:
+            self._send()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()

@@ -1,0 +1,301 @@
+"""The gateway: every line, the spool behind them, and the way of a message from there to the core.
+
+`answer` asks the core what a tube needs, `deliver` hands a message over and may wait, `confirmed` is called back when
+it is safe in the database. When the core cannot keep up or is away, messages wait on disk, not in memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from drivers.definition import Catalog, Definition, Reading
+from drivers.gateway.astm_session import AstmSession
+from drivers.gateway.collector import Collected, Collector, body_of
+from drivers.gateway.line import LineBook, LineSpec
+from drivers.gateway.mllp_session import MllpSession, readable
+from drivers.gateway.spool import Frame, Place, Spool
+from drivers.links.endpoints import Endpoint, SerialPort, TcpClient, TcpServer
+from drivers.messages import Delivery, Query, WorkOrder
+from drivers.protocols import hl7
+from drivers.protocols.astm_link import LinkOptions
+from drivers.protocols.mllp import MllpOptions
+
+log = logging.getLogger(__name__)
+
+AnswerQuery = Callable[[str, Query], Awaitable[Sequence[WorkOrder]]]
+Deliver = Callable[[Delivery], Awaitable[None]]
+
+IN_MEMORY = 1000
+"""Messages that wait with their content; of the ones behind them only the place in the spool is kept."""
+SENDER = "NUMUNE"
+
+
+class Gateway:
+    """Owns the lines. One per process; use from one event loop."""
+
+    def __init__(
+        self,
+        folder: Path,
+        catalog: Catalog,
+        *,
+        answer: AnswerQuery,
+        deliver: Deliver,
+        zone: ZoneInfo,
+    ) -> None:
+        self.spool = Spool(folder)
+        self.catalog = catalog
+        self.lines: dict[str, LineBook] = {}
+        self._zone = zone
+        self._answer_query = answer
+        self._deliver = deliver
+        self._endpoints: dict[str, Endpoint] = {}
+        self._pending: deque[tuple[Collected, Delivery | None]] = deque()
+        self._arrived = asyncio.Event()
+        self._unconfirmed: dict[str, tuple[Place, ...]] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._feeder: asyncio.Task[None] | None = None
+        self._control = 0
+
+    # -- starting and stopping
+
+    async def start_lines(self, specs: Iterable[LineSpec]) -> None:
+        """Open the spool, take up what a dead process left in it, open the lines."""
+        left = self.spool.open()
+        known = {spec.name: spec for spec in specs}
+        self._recover(left, known)
+        self._feeder = asyncio.create_task(self._feed())
+        await self.apply(known.values())
+
+    async def apply(self, specs: Iterable[LineSpec]) -> None:
+        """Make the open lines equal to these: new ones open, changed ones reopen, missing ones close. No restart."""
+        wanted = {spec.name: spec for spec in specs}
+        for name in list(self._endpoints):
+            if wanted.get(name) != self.lines[name].spec:
+                await self._close_line(name)
+        for name, spec in wanted.items():
+            if name not in self._endpoints:
+                await self._open_line(spec)
+
+    async def _open_line(self, spec: LineSpec) -> None:
+        book = self.lines[spec.name] = LineBook(spec)
+        try:
+            endpoint = self._endpoint(book)
+        except (ValueError, KeyError, TypeError) as error:
+            book.trouble(f"Hat açılamadı: {error}")
+            return
+        self._endpoints[spec.name] = endpoint
+        await endpoint.start()
+
+    def _endpoint(self, book: LineBook) -> Endpoint:
+        spec = book.spec
+        definition = self.catalog.get(spec.definition)
+        chosen = {**definition.link_options(), **spec.settings.get("hat", {})}
+
+        def session() -> asyncio.Protocol:
+            if spec.protocol == "hl7":
+                return MllpSession(self, book, MllpOptions(**chosen))
+            return AstmSession(self, book, LinkOptions(**chosen))
+
+        session()  # wrong options show now, not when the instrument calls
+        if spec.kind == "tcp-istemci":
+            return TcpClient(spec.address, session, book.endpoint)
+        if spec.kind == "seri":
+            return SerialPort(spec.address, session, book.endpoint, spec.settings)
+        return TcpServer(spec.address, session, book.endpoint)
+
+    async def _close_line(self, name: str) -> None:
+        endpoint = self._endpoints.pop(name)
+        await endpoint.stop()
+        for session in list(self.lines[name].sessions):
+            session.close()
+
+    async def stop(self) -> None:
+        """Close the lines, finish the answers under way, write what waits."""
+        for name in list(self._endpoints):
+            await self._close_line(name)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=5)
+        if self._feeder is not None:
+            self._feeder.cancel()
+        await self.spool.close()
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something beside the line; a failure is logged, never lost in silence."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("line task failed", exc_info=error, extra={"action": "line_task_failed"})
+
+    # -- messages in
+
+    def received(self, book: LineBook, message: Collected) -> tuple[list[Query], Reading | None]:
+        """A stored message: read it, send it on its way; the queries in it that want an answer, and all that it says."""
+        delivery, reading = self._read(message)
+        queries = [query for query in reading.queries if not query.cancels] if reading else []
+        book.received(query=bool(reading and reading.queries))
+        if delivery.problem:
+            book.trouble(delivery.problem)
+        self._unconfirmed[message.key] = message.places
+        if reading is not None and reading.kind == "ack":
+            self.confirmed([message.key])  # an answer to our own message: nothing to store
+        else:
+            self._enqueue(message, delivery)
+        return queries, reading
+
+    def _read(self, message: Collected) -> tuple[Delivery, Reading | None]:
+        book = self.lines.get(message.line)
+        definition = self._definition(book.spec) if book else self.catalog.generic("astm")
+        reading = None
+        if message.foreign and definition.protocol == "astm":
+            definition = self.catalog.generic("hl7") if readable(message.text) else definition
+        if message.whole:
+            reading = definition.read(message.text)
+        return (
+            Delivery(
+                key=message.key,
+                line=message.line,
+                received_at=datetime.fromtimestamp(message.received_ns / 1e9, UTC),
+                protocol=definition.protocol,
+                raw=message.raw,
+                fingerprint=reading.fingerprint if reading else b"",
+                timed=reading.timed if reading else False,
+                definition=definition.key,
+                revision=definition.revision,
+                observations=reading.observations if reading else [],
+                queries=len(reading.queries) if reading else 0,
+                problem=message.problem or (reading.problem if reading else None),
+                whole=message.whole,
+                body=body_of(message.text) if definition.protocol == "astm" else b"",
+            ),
+            reading,
+        )
+
+    def _definition(self, spec: LineSpec) -> Definition:
+        try:
+            return self.catalog.get(spec.definition)
+        except KeyError:
+            return self.catalog.generic(spec.protocol)
+
+    def _enqueue(self, message: Collected, delivery: Delivery) -> None:
+        if len(self._pending) < IN_MEMORY or not message.alone:
+            self._pending.append((message, delivery))
+        else:
+            self._pending.append((replace(message, text=b"", raw=b""), None))
+        self._arrived.set()
+
+    async def _feed(self) -> None:
+        """Hand messages to the core in the order of their arrival, as fast as it takes them."""
+        while True:
+            while self._pending:
+                message, delivery = self._pending.popleft()
+                await self._deliver(delivery if delivery is not None else self._again(message))
+            self._arrived.clear()
+            await self._arrived.wait()
+
+    def _again(self, message: Collected) -> Delivery:
+        """Read a message back from the spool."""
+        try:
+            frames = [(place, self.spool.read(place)) for place in message.places]
+        except LookupError as error:
+            log.error("spool entry lost", exc_info=error, extra={"action": "spool_read_failed", "key": message.key})
+            problem = "Mesaj diskten okunamadı; cihazdan yeniden isteyin."
+            return self._read(replace(message, whole=False, problem=problem))[0]
+        collected = self._collect(frames)
+        whole = next((found for found in collected if found.key == message.key), None)
+        return self._read(whole or replace(message, whole=False, problem="Mesaj diskten okunamadı."))[0]
+
+    def confirmed(self, keys: Sequence[str]) -> None:
+        """These messages are committed in the database: the spool may forget them."""
+        places: list[Place] = []
+        for key in keys:
+            places += self._unconfirmed.pop(key, ())
+        self.spool.delivered(places)
+
+    @property
+    def backlog(self) -> int:
+        """Messages on the way that the database has not confirmed."""
+        return len(self._unconfirmed)
+
+    # -- after a crash
+
+    def _recover(self, left: list[tuple[Place, Frame]], specs: dict[str, LineSpec]) -> None:
+        """What was acknowledged but not confirmed goes the same way again, under the same keys."""
+        for spec in specs.values():
+            self.lines.setdefault(spec.name, LineBook(spec))
+        transfers: dict[tuple[str, int], list[tuple[Place, Frame]]] = {}
+        for place, frame in left:
+            transfers.setdefault((frame.line, frame.transfer), []).append((place, frame))
+        for frames in transfers.values():
+            for message in self._collect(frames):
+                self._unconfirmed[message.key] = message.places
+                self._enqueue(message, self._read(message)[0])
+        if left:
+            log.info("spool taken up", extra={"action": "spool_recovered", "frames": len(left)})
+
+    def _collect(self, frames: list[tuple[Place, Frame]]) -> list[Collected]:
+        line = frames[0][1].line
+        book = self.lines.get(line)
+        if book is not None and book.spec.protocol == "hl7":
+            return [
+                Collected(line, f"{self.spool.identity}-{p.number}", f.received_ns, f.text, f.raw, (p,))
+                for p, f in frames
+            ]
+        collector = Collector(self.spool.identity, line)
+        found: list[Collected] = []
+        for place, frame in frames:
+            found += collector.take(place, frame.received_ns, frame.raw, frame.text, frame.last)
+        return found + collector.finish(broken=True)
+
+    # -- answers out
+
+    async def answer(self, book: LineBook, query: Query) -> list[bytes]:
+        """The messages that answer a query: work, or the protocol's own way of saying that there is none."""
+        try:
+            orders = await self._answer_query(book.spec.name, query)
+        except Exception:
+            # Whatever went wrong, the instrument must not wait for its time-out and the technician must see it.
+            log.exception("query not answered", extra={"action": "query_failed", "line": book.spec.name})
+            book.trouble("Sorgu yanıtlanamadı (veritabanı); cihaza bekleyen iş yok denmedi, yeniden sorması beklenir.")
+            return []
+        for order in orders:
+            if order.reason:
+                book.note(order.reason)
+        return self._definition(book.spec).answer(
+            query, orders, now=datetime.now(self._zone), sender=SENDER, control_id=self.next_control_id()
+        )
+
+    def frames(self, book: LineBook, message: bytes) -> list[bytes]:
+        """A message cut for this line."""
+        return self._definition(book.spec).frames(message)
+
+    def acknowledgement(self, message: Collected, reading: Reading | None) -> bytes | None:
+        """The HL7 answer to a stored message; None where none is due. Content that cannot be bound is still AA:
+        it is kept and a person decides. AE is for what nobody can read."""
+        request = readable(message.text)
+        if request is None or (reading is not None and reading.kind == "ack"):
+            return None
+        problem = reading.problem if reading is not None else None
+        return hl7.acknowledge(
+            request,
+            "AA" if problem is None else "AE",
+            control_id=self.next_control_id(),
+            now=datetime.now(self._zone),
+            text=problem or "",
+        )
+
+    def next_control_id(self) -> str:
+        """MSH-10 of our own messages, unique over restarts."""
+        self._control += 1
+        return f"N{int(datetime.now(UTC).timestamp()):x}{self._control:x}"

@@ -1,0 +1,216 @@
+"""Where a line meets the world: TCP server, TCP client, serial port. One small interface; each keeps itself open."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import serial
+import serial_asyncio_fast
+
+ProtocolFactory = Callable[[], asyncio.Protocol]
+Report = Callable[[bool, str | None], None]
+"""Called with (open, problem) whenever an endpoint opens, closes or fails; problem in Turkish words."""
+
+RECONNECT_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+
+
+class Endpoint(Protocol):
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
+def split_address(address: str, default_host: str = "127.0.0.1") -> tuple[str, int]:
+    """`host:port` or `port`. Raises ValueError with a Turkish sentence."""
+    host, _, port = address.rpartition(":")
+    if not port.isdigit() or not 0 <= int(port) < 65536:
+        raise ValueError(f"adres sunucu:port biçiminde olmalı: {address!r}")
+    return host.strip("[]") or default_host, int(port)
+
+
+class TcpServer:
+    """We listen, the instrument calls."""
+
+    def __init__(self, address: str, factory: ProtocolFactory, report: Report) -> None:
+        self._host, self._port = split_address(address)
+        self._factory = factory
+        self._report = report
+        self._task: asyncio.Task[None] | None = None
+        self._server: asyncio.Server | None = None
+
+    @property
+    def port(self) -> int:
+        """The port in use, also when 0 was asked for."""
+        if self._server is None or not self._server.sockets:
+            return self._port
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def start(self) -> None:
+        try:
+            await self._listen()
+        except OSError as error:
+            self._report(False, f"{self._port} portu açılamadı: {error.strerror or error}")
+            self._task = asyncio.create_task(self._keep_trying())
+
+    async def _listen(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(self._factory, self._host, self._port, backlog=256)
+        self._report(True, None)
+
+    async def _keep_trying(self) -> None:
+        for pause in _pauses():
+            await asyncio.sleep(pause)
+            with contextlib.suppress(OSError):
+                await self._listen()
+                return
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        self._report(False, None)
+
+
+class TcpClient:
+    """The instrument listens, we call, and call again when it hangs up."""
+
+    def __init__(self, address: str, factory: ProtocolFactory, report: Report) -> None:
+        self._host, self._port = split_address(address)
+        self._factory = factory
+        self._report = report
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        self._task = asyncio.create_task(self._stay_connected())
+
+    async def stop(self) -> None:
+        await _cancel(self._task)
+        self._report(False, None)
+
+    async def _stay_connected(self) -> None:
+        loop = asyncio.get_running_loop()
+        pauses = _pauses()
+        while True:
+            try:
+                transport, protocol = await loop.create_connection(
+                    lambda: _Watched(self._factory()), self._host, self._port
+                )
+            except OSError as error:
+                self._report(False, f"{self._host}:{self._port} adresine bağlanılamadı: {error.strerror or error}")
+            else:
+                self._report(True, None)
+                pauses = _pauses()
+                try:
+                    await protocol.lost.wait()
+                finally:
+                    transport.close()
+                self._report(False, "Karşı uç bağlantıyı kapattı; yeniden bağlanılıyor.")
+            await asyncio.sleep(next(pauses))
+
+
+class SerialPort:
+    """A serial port, opened again when it vanishes (an unplugged USB adapter) and returns.
+
+    settings: `hiz` (baud, 9600), `veri` (data bits, 8), `parite` (N, E, O), `dur` (stop bits, 1),
+    `akis` ("", "xonxoff", "rtscts", "dsrdtr").
+    """
+
+    def __init__(self, path: str, factory: ProtocolFactory, report: Report, settings: dict[str, Any]) -> None:
+        self._path = path
+        self._factory = factory
+        self._report = report
+        flow = settings.get("akis", "")
+        self._options: dict[str, Any] = {
+            "baudrate": int(settings.get("hiz", 9600)),
+            "bytesize": int(settings.get("veri", 8)),
+            "parity": str(settings.get("parite", serial.PARITY_NONE)),
+            "stopbits": float(settings.get("dur", 1)),
+            **({flow: True} if flow else {}),
+        }
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        self._task = asyncio.create_task(self._stay_open())
+
+    async def stop(self) -> None:
+        await _cancel(self._task)
+        self._report(False, None)
+
+    async def _stay_open(self) -> None:
+        loop = asyncio.get_running_loop()
+        pauses = _pauses()
+        while True:
+            try:
+                transport, protocol = await serial_asyncio_fast.create_serial_connection(
+                    loop, lambda: _Watched(self._factory()), self._path, **self._options
+                )
+            except (OSError, serial.SerialException) as error:
+                self._report(False, f"{self._path} açılamadı: {error}")
+            else:
+                self._report(True, None)
+                pauses = _pauses()
+                try:
+                    await protocol.lost.wait()
+                finally:
+                    transport.close()
+                self._report(False, f"{self._path} kapandı; yeniden açılıyor.")
+            await asyncio.sleep(next(pauses))
+
+
+class _Watched(asyncio.Protocol):
+    """Passes everything on and knows when the connection is gone."""
+
+    def __init__(self, inner: asyncio.Protocol) -> None:
+        self._inner = inner
+        self.lost = asyncio.Event()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._inner.connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._inner.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        return self._inner.eof_received()
+
+    def pause_writing(self) -> None:
+        self._inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._inner.resume_writing()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._inner.connection_lost(error)
+        self.lost.set()
+
+
+def _pauses() -> Any:
+    yield from RECONNECT_SECONDS
+    while True:
+        yield RECONNECT_SECONDS[-1]
+
+
+async def _cancel(task: asyncio.Task[None] | None) -> None:
+    if task is not None:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def be_quick(transport: asyncio.BaseTransport) -> None:
+    """No Nagle delay for single-byte answers; notice a dead peer within a few minutes."""
+    sock = transport.get_extra_info("socket")
+    if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if hasattr(socket, "TCP_KEEPIDLE"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 20)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
