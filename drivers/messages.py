@@ -49,6 +49,10 @@ class Observation(msgspec.Struct, kw_only=True, gc=False):
     comments: list[str] = msgspec.field(default_factory=list)
     raw: dict[str, int] = msgspec.field(default_factory=dict)
     """`{"record": n}`: 1-based place of the record or segment in its message."""
+    translation: str | None = None
+    """The value in Turkish, where the definition knows its word (`negative` is `Negatif`); `value` stays as sent."""
+    reference: str | None = None
+    """Our own identifier of the work step (`WorkTest.reference`), where the instrument sent it back."""
 
 
 class Query(msgspec.Struct, kw_only=True):
