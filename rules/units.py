@@ -45,9 +45,15 @@ _SYNONYMS: dict[str, str] = {
 }
 
 
+_CASE_MATTERS = {"G/L": "10*3/ul", "Giga/L": "10*3/ul", "T/L": "10*6/ul", "Tera/L": "10*6/ul"}
+"""French and Horiba spellings of cell counts; in lower case G/L would be gram per litre."""
+
+
 @lru_cache(maxsize=4096)
 def canonical(unit: str) -> str:
     """The text that equal units share; unknown spellings stay themselves, lower-cased without blanks."""
+    if known := _CASE_MATTERS.get(unit.strip()):
+        return known
     text = unit.strip().translate(_LETTERS).lower().replace(" ", "").replace("[", "").replace("]", "")
     text = _POWER.sub(lambda found: f"10*{found.group(1)}/", text)
     return _SYNONYMS.get(text, text)
