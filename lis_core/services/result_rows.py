@@ -1,8 +1,8 @@
 """From a measured value to what is stored and shown: translated, converted, flagged, explained.
 
 One place for instruments (ingest), for results that a person binds, and for results typed by hand. `judge` is pure.
-Decisions are stored with the result (invariant 7): {"kural": code/version, "karar": "gecer", "uyarir", "tutar" or
-"uygulanmaz", "neden": one Turkish sentence, "gordugu": the facts that decided}.
+Decisions are stored with the result (invariant 7), in the short form of `rules.verdict.Verdict.as_dict`: {"o": P
+passes, W warns, H holds, N not applicable; "r": rule/version; "why": one Turkish sentence; "saw": what decided}.
 """
 
 from __future__ import annotations
@@ -27,13 +27,6 @@ CONVERSION = "BIRIM/1"
 
 _EXACT = Context(prec=300)
 """Room for the longest number that `read_value` takes (40 characters, exponents to 99) and any factor."""
-
-_WORD = {
-    Outcome.PASSES: "gecer",
-    Outcome.WARNS: "uyarir",
-    Outcome.HOLDS: "tutar",
-    Outcome.NOT_APPLICABLE: "uygulanmaz",
-}
 
 
 @dataclass(slots=True)
@@ -67,15 +60,16 @@ def judge(
     if reading.number is None and observation.number is not None and "," in text:
         reading = read_value(text, decimal_comma=True)  # the instrument's definition read it as a decimal comma
     decisions: list[dict[str, Any]] = []
-    if reading.number is None and mapping.translations:
-        translated = mapping.translations.get(fold(text))
+    if reading.number is None and (mapping.translations or observation.translation):
+        # The laboratory's own word goes before the definition's.
+        translated = mapping.translations.get(fold(text)) or observation.translation
         if translated is not None and translated != text:
-            decisions.append(_step(TRANSLATION, f"cihazın {text.strip()!r} metni {translated!r} olarak çevrildi"))
+            decisions.append(decision(TRANSLATION, f"cihazın {text.strip()!r} metni {translated!r} olarak çevrildi"))
             reading = Reading(translated, None)
     unit = test.unit or observation.unit or ""
     if mapping.factor is not None and (converted := _converted(reading, mapping.factor, test.decimals)) is not None:
         decisions.append(
-            _step(
+            decision(
                 CONVERSION,
                 f"{text.strip()} {observation.unit or mapping.unit} x {mapping.factor:f} = {converted.text} {unit}",
             )
@@ -107,7 +101,7 @@ def _flagged(
 ) -> Judged:
     flagged = flag_result(reading, book.find(test.id, facts, on), test=test.code)
     chosen = flagged.range
-    decisions.append(as_decision(flagged.verdict))
+    decisions.append(flagged.verdict.as_dict())
     return Judged(
         value=reading.text.strip(),
         number=reading.number,
@@ -119,18 +113,9 @@ def _flagged(
     )
 
 
-def as_decision(verdict: Verdict) -> dict[str, Any]:
-    """A verdict of a rule as it is stored with the result."""
-    return {
-        "kural": verdict.rule,
-        "karar": _WORD[verdict.outcome],
-        "neden": verdict.reason,
-        "gordugu": dict(verdict.saw),
-    }
-
-
-def _step(rule: str, reason: str) -> dict[str, Any]:
-    return {"kural": rule, "karar": "gecer", "neden": reason}
+def decision(rule: str, reason: str, outcome: Outcome = Outcome.PASSES) -> dict[str, Any]:
+    """A step that is no verdict on the value (translation, binding by a person), in the same form."""
+    return Verdict(outcome, rule, reason, {}).as_dict()
 
 
 def _converted(reading: Reading, factor: Decimal, decimals: int | None) -> Reading | None:
