@@ -1,0 +1,102 @@
+"""Builds the web application: JSON interface, screens, live notes, static files, health."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import JSONResponse, Response
+from fastapi.staticfiles import StaticFiles
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+
+from api import errors, live, rest, screens
+from api.context import AppContext, database_of
+from api.live import LiveHub
+from api.middleware import BodyLimit, Counting, LastResort, SecurityHeaders
+from lis_core.settings import Settings
+from lis_core.storage.database import Database
+
+STATIC = Path(__file__).parent / "static"
+
+READY_WITHIN = 2.0
+"""Seconds in which the database must answer for `/readyz`."""
+
+_DESCRIPTION = """Numune laboratuvar bilgi sistemi web servisi.
+
+Giriş: `POST /api/v1/auth/token`, sonra her istekte `Authorization: Bearer <access_token>`.
+Hatalar `{"code", "message", "details"}` biçimindedir; kodlar `docs/hata-kodlari.md` belgesindedir.
+Uzun listeler sayfalıdır: sonraki sayfanın adresi `Link: <...>; rel="next"` başlığındadır.
+Zamanlar ISO 8601 biçiminde ve saat dilimlidir; dilimi yazılmayan zaman Türkiye saati sayılır."""
+
+
+def create_app(
+    database: Database, settings: Settings, hub: LiveHub | None = None, gateway: object | None = None
+) -> FastAPI:
+    """The application over these parts. `hub`: None makes one; either way the application starts and stops it."""
+    app = FastAPI(
+        title="Numune",
+        description=_DESCRIPTION,
+        version="1",
+        openapi_url="/api/openapi.json",
+        docs_url=None,  # the usual pages load their script from elsewhere; hospital networks are closed
+        redoc_url=None,
+        lifespan=_lifespan,
+        middleware=[
+            Middleware(SecurityHeaders),
+            Middleware(Counting),
+            Middleware(GZipMiddleware, minimum_size=1024, compresslevel=5),
+            Middleware(LastResort),
+            Middleware(BodyLimit),
+        ],
+    )
+    app.state.numune = AppContext(database, settings, hub or LiveHub(database), gateway)
+    errors.install(app, getattr(screens, "error_page", errors.plain_page))
+    app.include_router(rest.router)
+    app.include_router(live.router)
+    app.include_router(_health)
+    app.mount("/static", StaticFiles(directory=STATIC, check_dir=False), name="static")
+    app.include_router(screens.router)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    hub: LiveHub = app.state.numune.hub
+    await hub.start()
+    try:
+        yield
+    finally:
+        await hub.stop()
+
+
+_health = APIRouter(include_in_schema=False)
+
+
+@_health.get("/healthz")
+async def healthz() -> dict[str, str]:
+    """The process answers."""
+    return {"status": "ok"}
+
+
+@_health.get("/readyz")
+async def readyz(request: Request) -> JSONResponse:
+    """The database answers too; 503 where it does not."""
+    try:
+        async with asyncio.timeout(READY_WITHIN), database_of(request).reading() as session:
+            await session.execute(text("select 1"))
+    except (SQLAlchemyError, OSError, TimeoutError):
+        return JSONResponse({"status": "database unreachable"}, 503)
+    return JSONResponse({"status": "ready"})
+
+
+@_health.get("/metrics")
+async def metrics() -> Response:
+    """Prometheus text of the process's registry."""
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,33 @@
+"""The result report as PDF."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from api.auth import CurrentActor
+from api.context import Db
+from api.report import emergency_report, released_report
+from api.rest.inputs import PathText, Reason
+
+router = APIRouter(tags=["İstem"])
+
+_PDF: dict[int | str, dict[str, object]] = {200: {"content": {"application/pdf": {}}, "description": "Rapor"}}
+
+
+@router.get("/orders/{number}/report.pdf", summary="Sonuç raporu (PDF)", response_class=Response, responses=_PDF)
+async def report(
+    number: PathText,
+    actor: CurrentActor,
+    db: Db,
+    acil: Annotated[bool, Query(description="Klinik onaydan önce acil baskı; acil istem ve gerekçe ister")] = False,
+    gerekce: Annotated[Reason, Query(description="Acil baskının gerekçesi")] = "",
+) -> Response:
+    """Yalnız klinik onaylı sonuçlar. Acil baskı sayfada "klinik onay alınmadan basılmıştır" der ve denetime yazılır."""
+    made = await (emergency_report(db, actor, number, gerekce) if acil else released_report(db, actor, number))
+    return Response(
+        made.pdf,
+        media_type="application/pdf",
+        headers={"Content-Disposition": f'inline; filename="rapor-{made.number}.pdf"'},
+    )
