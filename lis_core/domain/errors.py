@@ -98,7 +98,7 @@ ORDER_HAS_RESULTS = _kind(110, 409, "{codes} için sonuç var; iptal edilemez. L
 PATIENT_MERGED = _kind(111, 409, "Bu hasta kaydı {into} kaydı ile birleştirilmiş.")
 NO_PATIENT_FIELD = _kind(112, 422, "Hastanın {field} bilgisi eksik.")
 HOSPITAL_NUMBER_TAKEN = _kind(
-    113, 409, "Hastanenin {hospital_number} numaralı istemi daha önce alınmış (istem {number}); ikinci kez kaydedilmedi."
+    113, 409, "Hastanenin {hospital_number} numaralı istemi daha önce alınmış (istem {number}); yeniden kaydedilmedi."
 )
 TEST_CANCELLED = _kind(114, 409, "{codes} bu istemde iptal edilmiş; yeniden istemek için yeni istem açın.")
 NUMBERS_USED_UP = _kind(115, 409, "{year} yılının istem numaraları tükendi. Sistem yöneticisine bildirin.")
@@ -120,6 +120,7 @@ PANIC_NEEDS_REASON = _kind(304, 422, "{test} panik değerde: onay için arama ka
 NOT_YOUR_LABORATORY = _kind(305, 403, "{test} yetkili olduğunuz laboratuvara ait değil.")
 NOT_RELEASED = _kind(306, 409, "İstem {number} için klinik onaylı sonuç yok; rapor basılamaz.")
 EMERGENCY_ONLY = _kind(307, 409, "Onaysız baskı yalnız acil istemde ve gerekçe ile yapılır.")
+INSTRUMENT_NOT_FOR_TEST = _kind(308, 422, "{instrument} cihazında {test} çalışılmıyor. Başka bir cihaz seçin.")
 
 # Instruments, lines, messages
 UNKNOWN_INSTRUMENT = _kind(400, 404, "Cihaz tanımlı değil: {instrument}.")

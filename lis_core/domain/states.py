@@ -46,11 +46,11 @@ MOVES: dict[TestState, frozenset[TestState]] = {
     T.RUNNING: frozenset({T.ACCEPTED, T.RESULTED, T.REJECTED, T.CANCELLED}),
     T.RESULTED: frozenset({T.ACCEPTED, T.TECHNICALLY_APPROVED, T.REJECTED, T.CANCELLED}),
     T.TECHNICALLY_APPROVED: frozenset({T.ACCEPTED, T.RESULTED, T.CLINICALLY_APPROVED}),
-    T.CLINICALLY_APPROVED: frozenset({T.RESULTED, T.ACCEPTED}),
+    T.CLINICALLY_APPROVED: frozenset({T.TECHNICALLY_APPROVED}),
     T.REJECTED: frozenset({T.ORDERED, T.ACCEPTED}),
     T.CANCELLED: frozenset(),
 }
-"""What may follow what. A repeat goes back to ACCEPTED; a withdrawn approval back to RESULTED."""
+"""What may follow what. A repeat goes back to ACCEPTED; a withdrawn approval goes back one step."""
 
 
 def may_move(old: TestState, new: TestState) -> bool:

@@ -5,10 +5,7 @@ A scan of the barcode is all that a move needs (9.2.6, 9.4.1): the bars say whic
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
-
-from sqlalchemy import exists, select, update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from barcode.numbers import clean_scan
@@ -25,7 +22,7 @@ from lis_core.domain.states import (
 from lis_core.services import numbering
 from lis_core.services.catalog import catalog
 from lis_core.storage.database import Work
-from lis_core.storage.tables import CustodyEvent, Order, OrderedTest, Scannable, Tube, TubeType
+from lis_core.storage.tables import CustodyEvent, Order, OrderedTest, Scannable, Tube
 
 _STATE_WORD = {
     TubeState.EXPECTED: "bekleniyor",
@@ -44,17 +41,6 @@ _MOVE_WORD = {
     TubeState.REJECTED: "ret",
 }
 _NEED_REASON = frozenset({TubeState.CONDITIONAL, TubeState.REJECTED})
-
-
-@dataclass(frozen=True, slots=True)
-class MissingTube:
-    """A tube of an order of which another tube has arrived (9.2.6b)."""
-
-    number: str
-    barcode: str
-    caption: str
-    state: TubeState
-    ordered_at: datetime
 
 
 async def find_scanned(session: AsyncSession, text: str) -> Scannable | None:
@@ -151,22 +137,6 @@ async def add_aliquot(work: Work, barcode: str, tube_type: str) -> Tube:
     work.audit("alikot", "tetkik_numune", tube.id, None, {"barkod": tube.barcode, "ana_barkod": parent.barcode})
     work.tell_screens("specimen", istem=order_number, barkod=tube.barcode, durum=tube.state.value)
     return tube
-
-
-async def missing_tubes(session: AsyncSession, *, limit: int = 200) -> list[MissingTube]:
-    """Tubes that have not arrived although another tube of their order has, oldest order first (9.2.6b)."""
-    arrived = (TubeState.RECEIVED, TubeState.CONDITIONAL)
-    other = select(Tube.id).where(Tube.order_id == Order.id, Tube.state.in_(arrived)).correlate(Order)
-    wanted = exists().where(OrderedTest.tube_id == Tube.id, OrderedTest.state.in_(PENDING))
-    rows = await session.execute(
-        select(Order.number, Tube.barcode, TubeType.caption, Tube.state, Order.ordered_at)
-        .join(Tube, Tube.order_id == Order.id)
-        .join(TubeType, TubeType.code == Tube.tube_type_code)
-        .where(Tube.state.in_((TubeState.EXPECTED, TubeState.COLLECTED, TubeState.DISPATCHED)), wanted, other.exists())
-        .order_by(Order.ordered_at, Tube.barcode)
-        .limit(limit)
-    )
-    return [MissingTube(*row) for row in rows]
 
 
 async def _locked_tube(work: Work, scanned: str) -> tuple[Tube, str]:

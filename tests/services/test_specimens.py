@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import select, text
@@ -12,9 +13,10 @@ from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError
 from lis_core.domain.states import TestState, TubeState
 from lis_core.services.orders import add_tests
-from lis_core.services.specimens import add_aliquot, find_scanned, missing_tubes, move_tube
+from lis_core.services.specimens import add_aliquot, find_scanned, move_tube
 from lis_core.storage.database import Database
 from lis_core.storage.tables import CustodyEvent, OrderedTest, Tube, User
+from lis_core.views.worklists import missing_tubes
 from tests.services import steps
 
 
@@ -44,8 +46,10 @@ async def test_the_lost_haemogram_tube_is_on_record(lab: Database) -> None:
     placed = await steps.order(lab, ["GLU", "CBC"], by="ailehekimi", number="1001")
     await steps.tube_moves(lab, "100101", TubeState.RECEIVED)
     async with lab.reading() as session:
-        missing = await missing_tubes(session)
-    assert [(tube.number, tube.barcode, tube.caption) for tube in missing] == [("1001", "100102", "Hemogram")]
+        missing = await missing_tubes(session, datetime.now(UTC) - timedelta(hours=1))
+    assert [(tube.number, tube.barcode, tube.caption, tube.siblings) for tube in missing] == [
+        ("1001", "100102", "Hemogram", 1)
+    ]
     states = await steps.states(lab, placed.number)
     assert (states["GLU"], states["HGB"]) == (TestState.ACCEPTED, TestState.ORDERED)
 
