@@ -237,7 +237,7 @@ class Columns:
     def rows(self, lines: list[str], name: str, syntax: _Syntax) -> list[tuple[str, ...]] | None:
         """The rows of the lines that begin with this name; None if a line begins no segment that we know.
 
-        lines: of a whole message; the first one, MSH, is left out.
+        lines: of a whole message with the usual field separator; the first one, MSH, is left out.
         """
         rows: list[tuple[str, ...]] = []
         read, known, beginning = self._read, _BEGINNINGS, name + syntax.field
@@ -339,7 +339,7 @@ class Message:
 
     def rows(self, name: str, columns: Columns) -> list[tuple[str, ...]]:
         """The columns of all segments of this name, in order: the fast way to read results."""
-        in_a_hurry = self._segments is None and name not in _HEADERS
+        in_a_hurry = self._segments is None and name not in _HEADERS and self._syntax.field == "|"
         rows = columns.rows(self._lines, name, self._syntax) if in_a_hurry else None
         return rows if rows is not None else [columns(segment) for segment in self.all(name)]
 
@@ -424,7 +424,7 @@ def parse(payload: bytes, *, default_encoding: str = "utf-8", escapes: Mapping[s
         oddities.append("MSH-2 has its escape character doubled")
     syntax.plain = syntax.is_plain(text, text.find(syntax.field, 4))
     lines = _lines(text, syntax.field, oddities)
-    if text.find("MSH" + syntax.field, 4) > 0 and "MSH" in {line[:3] for line in _mended(lines[1:], syntax.field, [])}:
+    if text.rfind("MSH" + syntax.field) > 0 and "MSH" in {line[:3] for line in _mended(lines[1:], syntax.field, [])}:
         raise Hl7Error("several messages in one: split them first")
     return Message(payload, text, lines, syntax, oddities)
 
@@ -473,7 +473,7 @@ def _lines(text: str, field: str, oddities: list[str]) -> list[str]:
 
 def _segments(lines: list[str], syntax: _Syntax, oddities: list[str]) -> list[Segment]:
     segments: list[Segment] = [_Header("MSH", 1, lines[0], syntax)]
-    known = _BEGINNINGS
+    known = _BEGINNINGS if syntax.field == "|" else {}
     try:  # the usual case in one pass: every line begins a segment that we know
         segments += [Segment(known[line[:4]], number, line, syntax) for number, line in enumerate(lines[1:], 2)]
     except KeyError:

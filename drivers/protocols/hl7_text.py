@@ -88,24 +88,24 @@ def read_delimiters(header: str) -> Delimiters:
     Raises Hl7Error when they cannot be told apart: to split a name at the wrong character is worse than to refuse.
     """
     field = header[3:4]
-    if not field or field in "\r\n" or (field.isascii() and field.isalnum()):
+    if not _may_delimit(field):
         raise Hl7Error("no field separator after MSH")
-    if not header[:8].isascii():
-        raise Hl7Error("delimiters outside ASCII")
     end_of_line = min((at for end in "\r\n" if (at := header.find(end, 4)) >= 0), default=len(header))
-    declared = header[4:end_of_line].partition(field)[0]
-    if not declared:
-        return Delimiters(field=field)
+    declared = header[4:end_of_line].partition(field)[0] or STANDARD.encoding_characters
     component, repetition, escape = declared[:1], declared[1:2], declared[2:3]
     rest = declared[2:]
     width = len(rest) - len(rest.lstrip(escape)) if escape else 1
     subcomponent = rest[width : width + 1]
-    used = [c for c in (component, repetition, escape, subcomponent) if c]
-    if any(c.isalnum() or c.isspace() for c in used):
-        raise Hl7Error("MSH-2 names letters, digits or blanks as delimiters")
+    used = [c for c in (field, component, repetition, escape, subcomponent) if c]
+    if not all(map(_may_delimit, used)):
+        raise Hl7Error("MSH-2 names delimiters that are none: letters, digits, blanks or worse")
     if len(set(used)) != len(used):
-        raise Hl7Error("MSH-2 names one delimiter twice")
+        raise Hl7Error("one character is to be two delimiters")
     return Delimiters(field, component, repetition, escape, subcomponent, max(width, 1))
+
+
+def _may_delimit(char: str) -> bool:
+    return "!" <= char <= "~" and not char.isalnum()
 
 
 # ---- escape sequences -----------------------------------------------------------------------------------------------

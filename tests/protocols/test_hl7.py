@@ -141,6 +141,15 @@ def test_other_delimiters():
     assert strange.msh.field(2) == "%$!@"
 
 
+def test_a_message_that_breaks_its_own_separator_shows_no_results():
+    """A byte of MSH-1 got lost on a bad line: what follows is in no known form, and must not look as if it were."""
+    broken = parse(CBC.replace(b"MSH|", b"MSH`"))
+
+    assert [each.name for each in broken.segments] == ["MSH"]
+    assert broken.rows("OBX", Columns(5)) == []
+    assert broken.type == ("", "", "")
+
+
 def test_groups_follow_their_leading_segment():
     oul = parse(b"MSH|^~\\&|A\rNTE|1\rSPM|1\rOBX|1\rSPM|2\rOBX|1\rOBX|2\r")
 
@@ -370,9 +379,13 @@ def test_names_of_character_sets(charset: str, encoding: str | None):
         (b"MSH", "no field separator"),
         (b"MSH\rPID|1", "no field separator"),
         (b"MSHA^~\\&A", "no field separator"),
-        (b"MSH|LAB|HOST", "letters, digits"),
-        (b"MSH|^^\\&|A", "twice"),
-        (b"MSH|\xc2\xa6~\\&|A", "outside ASCII"),
+        (b"MSH|LAB|HOST", "are none"),
+        (b"MSH|^^\\&|A", "two delimiters"),
+        (b"MSH^^~\\&^A", "two delimiters"),
+        (b"MSH|^~\\\\\xa6&|A", "are none"),
+        (b"MSH|\xc2\xa6~\\&|A", "are none"),
+        (b"MSH\x01^~\\&\x01A", "no field separator"),
+        (b"MSH|^\x02\\&|A", "are none"),
         (b"MSH|^~\\&|A\rPID|1\rMSH|^~\\&|B\rPID|1\r", "several messages"),
         (b"MSH|^~\\&|A\nPID|1\n MSH|^~\\&|B\n", "several messages"),
         (b"MSH|^~\\&|A\r" + b"A|\r" * 100_001, "lines"),
