@@ -16,7 +16,8 @@ import psycopg
 from sqlalchemy.exc import DBAPIError
 
 from drivers.messages import Delivery
-from lis_core.services.ingest_batch import BatchOutcome, StaleBatch, apply_batch
+from lis_core.services.ingest_batch import BatchOutcome, apply_batch
+from lis_core.services.ingest_write import StaleBatch
 from lis_core.storage.database import Database
 
 log = logging.getLogger(__name__)

@@ -7,62 +7,30 @@ already known from this instrument is kept and marked as a repetition; its resul
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-import msgspec
-import orjson
 import psycopg
 from sqlalchemy import text
 
-from drivers.messages import Delivery, Observation
+from drivers.messages import Delivery
 from lis_core.domain.states import TestState, TubeState
-from lis_core.services.catalog import Catalog, CatalogInstrument, catalog
-from lis_core.services.ingest_match import Cause, Matched, OrderedTestRow, ScannedSpecimen, Unmatched, match
-from lis_core.services.result_rows import conditions_of, judge
-from lis_core.services.sql import SLICE, copy_rows, driver_of
-from lis_core.settings import ISTANBUL
+from lis_core.services.catalog import Catalog, catalog
+from lis_core.services.ingest_match import OrderedTestRow, ScannedSpecimen
+from lis_core.services.ingest_rows import APPLIED, BatchRows, Message, decide, measurement_key
+from lis_core.services.ingest_write import next_ids, write_results
+from lis_core.services.result_rows import conditions_of
+from lis_core.services.sql import copy_rows, driver_of
 from lis_core.storage.database import Database, Work, program
 from rules.reference import PatientFacts
-from rules.values import read_value
 
 INGEST = program("alım", chain="alim")
 REPEAT_WINDOW = timedelta(minutes=15)
 """An equal message without measuring times counts as a repetition only this soon after the first."""
 PARTIAL_WINDOW = timedelta(hours=24)
-APPLIED = ("result", "qc")
-"""Kinds of observations that become rows; orders and events are read and kept in the raw message."""
-
-
-class StaleBatch(Exception):
-    """Somebody else moved an ordered test while this batch was decided: read again and decide again."""
-
-
-@dataclass(slots=True)
-class Message:
-    """A delivery on its way through the batch."""
-
-    delivery: Delivery
-    instrument: CatalogInstrument | None
-    connection_id: int | None
-    id: int = 0
-    state: str = "islendi"
-    problem: str | None = None
-    repeats_id: int | None = None
-    results: int = 0
-    unmatched: int = 0
-    controls: int = 0
-    known: int = 0
-    """Measurements in it that had come before."""
-
-    @property
-    def applies(self) -> bool:
-        """Its observations are to be applied."""
-        return self.state not in ("tekrar", "yarim", "hata")
 
 
 @dataclass(slots=True)
@@ -77,22 +45,6 @@ class BatchOutcome:
     controls: int = 0
 
 
-@dataclass(slots=True)
-class _Rows:
-    """What is to be written."""
-
-    results: list[tuple[Any, ...]] = field(default_factory=list)
-    unmatched: list[tuple[Any, ...]] = field(default_factory=list)
-    controls: list[tuple[Any, ...]] = field(default_factory=list)
-    custody: dict[tuple[int, int], tuple[Any, ...]] = field(default_factory=dict)
-    moved: dict[int, OrderedTestRow] = field(default_factory=dict)
-    panic: list[dict[str, Any]] = field(default_factory=list)
-    numbers: set[str] = field(default_factory=set)
-    groups: set[str] = field(default_factory=set)
-    known_keys: set[bytes] = field(default_factory=set)
-    """Measurements that are stored already, or came earlier in this batch."""
-
-
 async def apply_batch(database: Database, deliveries: Sequence[Delivery], *, careful: bool = False) -> BatchOutcome:
     """Store a batch. Raises what the database raises; nothing is half written then.
 
@@ -105,10 +57,10 @@ async def apply_batch(database: Database, deliveries: Sequence[Delivery], *, car
         messages = [_message(delivery, known) for delivery in deliveries]
         messages = await _drop_known_keys(raw, messages)
         await _mark_repeats(raw, messages)
-        specimens = await scan(raw, _asked_texts(messages))
+        specimens = await scan(raw, asked_texts(messages))
         await _number_messages(raw, messages)
-        rows = _Rows(known_keys=await _known_measurements(raw, messages) if careful else set())
-        await _decide(rows, messages, specimens, known, work.now)
+        rows = BatchRows(known_keys=await _known_measurements(raw, messages) if careful else set())
+        await decide(rows, messages, specimens, known, work.now)
         await _write(work, raw, messages, rows)
         _tell(work, messages, rows)
     return _outcome(deliveries, messages)
@@ -167,7 +119,7 @@ async def _mark_repeats(raw: psycopg.AsyncConnection[Any], messages: list[Messag
             seen[name] = (0, delivery.received_at)
 
 
-def _asked_texts(messages: Iterable[Message]) -> list[str]:
+def asked_texts(messages: Iterable[Message]) -> list[str]:
     return sorted({o.specimen for m in messages if m.applies for o in m.delivery.observations if o.specimen})
 
 
@@ -215,17 +167,8 @@ async def scan(raw: psycopg.AsyncConnection[Any], texts: list[str]) -> dict[str,
 
 
 async def _number_messages(raw: psycopg.AsyncConnection[Any], messages: list[Message]) -> None:
-    for message, number in zip(messages, await _numbers(raw, "ham_mesaj", len(messages)), strict=True):
+    for message, number in zip(messages, await next_ids(raw, "ham_mesaj", len(messages)), strict=True):
         message.id = number
-
-
-async def _numbers(raw: psycopg.AsyncConnection[Any], table: str, count: int) -> list[int]:
-    """The next `count` ids of a table."""
-    if not count:
-        return []
-    sequence = f"{table}_{table}_kodu_seq"
-    cursor = await raw.execute("select nextval(%s) from generate_series(1, %s)", [sequence, count])
-    return [number for (number,) in await cursor.fetchall()]
 
 
 async def _known_measurements(raw: psycopg.AsyncConnection[Any], messages: list[Message]) -> set[bytes]:
@@ -244,268 +187,17 @@ async def _known_measurements(raw: psycopg.AsyncConnection[Any], messages: list[
     return {bytes(key) for (key,) in await found.fetchall()}
 
 
-async def _decide(
-    rows: _Rows, messages: list[Message], specimens: dict[str, ScannedSpecimen], known: Catalog, now: datetime
-) -> None:
-    day = now.astimezone(ISTANBUL).date()
-    since = 0
-    for message in messages:
-        if not message.applies:
-            continue
-        seen: dict[tuple[Any, ...], int] = {}
-        for observation in message.delivery.observations:
-            if observation.kind in APPLIED:
-                _take(rows, message, observation, specimens, known, day, seen)
-                since += 1
-                if since >= SLICE:
-                    since = 0
-                    await asyncio.sleep(0)
-        if message.unmatched:
-            message.state = "kismen"
-        elif message.known and not message.results and not message.controls:
-            message.state = "tekrar"
-        if message.known:
-            message.problem = f"{message.known} ölçüm daha önce alınmıştı; ikinci kez uygulanmadı."
-
-
-def _take(
-    rows: _Rows,
-    message: Message,
-    observation: Observation,
-    specimens: dict[str, ScannedSpecimen],
-    known: Catalog,
-    day: date,
-    seen: dict[tuple[Any, ...], int],
-) -> None:
-    key = measurement_key(message, observation, seen)
-    if key in rows.known_keys:
-        message.known += 1
-        return
-    rows.known_keys.add(key)
-    instrument = message.instrument
-    if observation.kind == "qc":
-        rows.controls.append(_control_row(message, observation, key, known))
-        message.controls += 1
-        return
-    found: Matched | Unmatched
-    if instrument is None:
-        found = Unmatched(Cause.UNKNOWN_INSTRUMENT, f"{message.delivery.line} hattına bağlı cihaz tanımlı değil.")
-    else:
-        found = match(observation, specimens, known.mapping(instrument.id), known.test_by_id)
-    if isinstance(found, Unmatched):
-        rows.unmatched.append(_unmatched_row(message, observation, key, found))
-        message.unmatched += 1
-        return
-    assert instrument is not None
-    _accept(rows, message, instrument, observation, found, known, key, day)
-    message.results += 1
-
-
-def measurement_key(message: Message, observation: Observation, seen: dict[tuple[Any, ...], int]) -> bytes:
-    """16 bytes that name one measurement. With a measuring time they are the same however often it is sent; without
-    one, they name the place in this message. `seen` counts equal measurements inside one message (replicates)."""
-    instrument = message.instrument.id if message.instrument else 0
-    if observation.measured_at:
-        facts: tuple[Any, ...] = (
-            instrument,
-            observation.specimen,
-            observation.test,
-            observation.measured_at,
-            observation.value,
-            observation.unit,
-            observation.replicate,
-        )
-    else:
-        facts = (message.delivery.key, observation.raw.get("record"))
-    nth = seen[facts] = seen.get(facts, 0) + 1
-    return hashlib.blake2b(repr((facts, nth)).encode(), digest_size=16).digest()
-
-
-def local_moment(written: str | None) -> datetime | None:
-    """An instrument's time in UTC; a clock without a zone is the laboratory's. None where it is no time."""
-    if not written:
-        return None
-    try:
-        moment = datetime.fromisoformat(written)
-    except ValueError:
-        return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=ISTANBUL)).astimezone(UTC)
-
-
-def _accept(
-    rows: _Rows,
-    message: Message,
-    instrument: CatalogInstrument,
-    observation: Observation,
-    found: Matched,
-    known: Catalog,
-    key: bytes,
-    day: date,
-) -> None:
-    """Add one result run and move its ordered test on."""
-    specimen, ordered, test = found.specimen, found.ordered, found.test
-    judged = judge(observation, found.mapping, test, specimen.facts, day, known.range_book)
-    decisions = [
-        {
-            "kural": "ESLESME/1",
-            "karar": "baglandi",
-            "neden": f"{observation.specimen} okundu: istem {specimen.order_number}"
-            + (f", {specimen.tube_material} tüpü" if specimen.tube_material else "")
-            + f"; cihaz kodu {observation.test} = {test.code}",
-        },
-        *judged.decisions,
-    ]
-    ordered.runs += 1
-    if ordered.runs > 1:
-        decisions.append(
-            {
-                "kural": "KOSU/1",
-                "karar": "tutar",
-                "neden": f"{ordered.runs}. koşu; önceki koşular duruyor",
-                "onceki_sonuc": ordered.result_id,
-            }
-        )
-    index = len(rows.results)
-    rows.results.append(
-        (
-            ordered.id,
-            ordered.runs,
-            specimen.tube_id,
-            instrument.id,
-            message.id,
-            observation.raw.get("record"),
-            key,
-            observation.test or "",
-            observation.value,
-            observation.unit or "",
-            judged.value,
-            judged.number,
-            judged.unit,
-            judged.flag,
-            judged.reference,
-            judged.range_id,
-            observation.flags,
-            observation.comments,
-            orjson.dumps(decisions).decode(),
-            local_moment(observation.measured_at),
-            message.delivery.received_at,
-            observation.rack,
-            observation.position,
-            observation.replicate,
-            observation.operator,
-            observation.lot,
-        )
-    )
-    ordered.result_id = -1 - index  # the row's own id is known when it is written
-    ordered.state = TestState.RESULTED
-    rows.moved[ordered.id] = ordered
-    rows.numbers.add(specimen.order_number)
-    rows.groups.add(test.group)
-    if judged.flag == "P!":
-        rows.panic.append({"index": index, "istem": specimen.order_number, "tetkik": test.code})
-    if specimen.tube_id is not None:
-        rows.custody.setdefault(
-            (specimen.tube_id, message.id),
-            (
-                specimen.tube_id,
-                "cihazda",
-                message.delivery.received_at,
-                instrument.id,
-                observation.rack,
-                observation.position,
-            ),
-        )
-
-
-def _unmatched_row(message: Message, observation: Observation, key: bytes, found: Unmatched) -> tuple[Any, ...]:
-    return (
-        message.id,
-        message.instrument.id if message.instrument else None,
-        key,
-        found.cause.value,
-        found.explanation,
-        msgspec.json.encode(observation).decode(),
-        message.delivery.received_at,
-    )
-
-
-def _control_row(message: Message, observation: Observation, key: bytes, known: Catalog) -> tuple[Any, ...]:
-    mapping = known.mapping(message.instrument.id).get(observation.test or "") if message.instrument else None
-    return (
-        message.id,
-        message.instrument.id if message.instrument else None,
-        key,
-        observation.specimen or "",
-        mapping.test_id if mapping else None,
-        observation.test or "",
-        observation.value or "",
-        read_value(observation.value or "").number,
-        observation.unit or "",
-        observation.lot,
-        local_moment(observation.measured_at),
-        message.delivery.received_at,
-    )
-
-
 # -- writing
 
 _MESSAGE_COLUMNS = (
     "ham_mesaj_kodu, anahtar, cihaz_kodu, baglanti_kodu, alinma_zamani, protokol, icerik, parmak_izi, tanim, "
     "tanim_surumu, durum, sorun, sonuc_sayisi, eslesmeyen_sayisi, tekrarladigi_mesaj_kodu, yarim_govde"
 )
-_RESULT_COLUMNS = (
-    "tetkik_sonuc_kodu, istem_tetkik_kodu, kosu_no, tetkik_numune_kodu, cihaz_kodu, ham_mesaj_kodu, kayit_sirasi, "
-    "olcum_anahtari, cihaz_test_kodu, cihaz_tetkik_sonucu, cihaz_birimi, tetkik_sonucu, sayisal_sonuc, "
-    "tetkik_sonucu_birimi, tetkik_sonucu_durumu, tetkik_sonucu_referans_degeri, tetkik_referans_aralik_kodu, "
-    "cihaz_bayraklari, tetkik_sonuc_aciklama, kararlar, calisma_bitis_zamani, sonuc_zamani, raf, pozisyon, "
-    "tekrar_no, operator, reaktif_lot"
-)
-_UNMATCHED_COLUMNS = "ham_mesaj_kodu, cihaz_kodu, olcum_anahtari, neden, aciklama, icerik, alinma_zamani"
-_CONTROL_COLUMNS = (
-    "ham_mesaj_kodu, cihaz_kodu, olcum_anahtari, kontrol_numarasi, tetkik_kodu, cihaz_test_kodu, deger, "
-    "sayisal_deger, birim, lot, olcum_zamani, alinma_zamani"
-)
-_CUSTODY_COLUMNS = "tetkik_numune_kodu, islem, islem_zamani, cihaz_kodu, raf, pozisyon"
-_MOVE = """
-update istem_tetkik as t
-set tetkik_durumu = 'sonuclandi', durum_zamani = now(), surum = t.surum + 1, kosu_sayisi = v.kosu,
-    tetkik_sonuc_kodu = v.sonuc, istenen_cihaz_kodu = null
-from unnest(%s::bigint[], %s::int[], %s::int[], %s::bigint[]) as v(kodu, surum, kosu, sonuc)
-where t.istem_tetkik_kodu = v.kodu and t.surum = v.surum
-"""
 
 
-async def _write(work: Work, raw: psycopg.AsyncConnection[Any], messages: list[Message], rows: _Rows) -> None:
+async def _write(work: Work, raw: psycopg.AsyncConnection[Any], messages: list[Message], rows: BatchRows) -> None:
     await copy_rows(raw, "ham_mesaj", _MESSAGE_COLUMNS, [_message_row(message) for message in messages])
-    ids = await _numbers(raw, "tetkik_sonuc", len(rows.results))
-    await copy_rows(
-        raw,
-        "tetkik_sonuc",
-        _RESULT_COLUMNS,
-        [(number, *row) for number, row in zip(ids, rows.results, strict=True)],
-    )
-    await copy_rows(raw, "eslesmeyen_sonuc", _UNMATCHED_COLUMNS, rows.unmatched)
-    await copy_rows(raw, "kk_olcum", _CONTROL_COLUMNS, rows.controls)
-    await copy_rows(raw, "numune_hareket", _CUSTODY_COLUMNS, list(rows.custody.values()))
-    moved = sorted(rows.moved.values(), key=lambda ordered: ordered.id)  # one order for every writer: no deadlock
-    if moved:
-        cursor = await raw.execute(
-            _MOVE,
-            [
-                [ordered.id for ordered in moved],
-                [ordered.version for ordered in moved],
-                [ordered.runs for ordered in moved],
-                [ids[-1 - (ordered.result_id or 0)] for ordered in moved],
-            ],
-        )
-        if cursor.rowcount != len(moved):
-            raise StaleBatch
-    for panic in rows.panic:
-        work.later(
-            "panik.bildirim",
-            {"sonuc": ids[panic["index"]], "istem": panic["istem"], "tetkik": panic["tetkik"]},
-            panic["istem"],
-        )
+    await write_results(work, raw, rows)
     for message in messages:
         work.audit("mesaj.alindi", "ham_mesaj", message.id, None, _audit_facts(message))
     await _close_partials(work, messages)
@@ -575,7 +267,7 @@ async def _close_partials(work: Work, messages: list[Message]) -> None:
         work.audit("mesaj.tamamlandi", "ham_mesaj", partial_id, {"durum": "yarim"}, {"tamami": successor.id})
 
 
-def _tell(work: Work, messages: list[Message], rows: _Rows) -> None:
+def _tell(work: Work, messages: list[Message], rows: BatchRows) -> None:
     """Notes to the screens: groups and at most a few order numbers (a note is small)."""
     if rows.moved:
         work.tell_screens(

@@ -21,10 +21,10 @@ async def test_a_result_lands_in_its_order_with_flag_reference_and_reason(story:
     [run] = await story.runs(order.number, "GLU")
     assert (run.cihaz_tetkik_sonucu, run.sayisal_sonuc, run.tetkik_sonucu_durumu) == ("520", Decimal(520), "P!")
     assert run.tetkik_sonucu_referans_degeri
-    reasons = [decision["neden"] for decision in run.kararlar]
+    reasons = [decision["why"] for decision in run.kararlar]
     assert any(order.number in reason for reason in reasons)
     assert any("panik" in reason for reason in reasons)
-    assert all(decision["kural"] for decision in run.kararlar)
+    assert all(decision["r"] for decision in run.kararlar)
     raw = await story.value("select icerik from ham_mesaj where ham_mesaj_kodu = :id", id=run.ham_mesaj_kodu)
     assert bytes(raw) == b"H|\\^&\rL|1|N\r"
 
@@ -134,7 +134,7 @@ async def test_replicates_in_one_message_are_runs_of_their_own(story: Story) -> 
     )
     runs = await story.runs(order.number, "GLU")
     assert [run.kosu_no for run in runs] == [1, 2, 3]
-    assert any("koşu" in decision["neden"] for decision in runs[-1].kararlar)
+    assert any("koşu" in decision["why"] for decision in runs[-1].kararlar)
 
 
 async def test_a_run_after_approval_changes_nothing_and_is_shown(story: Story) -> None:

@@ -1,0 +1,271 @@
+"""From observations to the rows that a batch writes: results with decisions, what waits for a person, controls."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any
+
+import msgspec
+import orjson
+
+from drivers.messages import Delivery, Observation
+from lis_core.domain.states import TestState
+from lis_core.services.catalog import Catalog, CatalogInstrument
+from lis_core.services.ingest_match import Cause, Matched, OrderedTestRow, ScannedSpecimen, Unmatched, match
+from lis_core.services.result_rows import judge
+from lis_core.services.sql import SLICE
+from lis_core.settings import ISTANBUL
+from rules.values import read_value
+
+APPLIED = ("result", "qc")
+"""Kinds of observations that become rows; orders and events are read and kept in the raw message."""
+
+
+@dataclass(slots=True)
+class Message:
+    """A delivery on its way through the batch."""
+
+    delivery: Delivery
+    instrument: CatalogInstrument | None
+    connection_id: int | None
+    id: int = 0
+    state: str = "islendi"
+    problem: str | None = None
+    repeats_id: int | None = None
+    results: int = 0
+    unmatched: int = 0
+    controls: int = 0
+    known: int = 0
+    """Measurements in it that had come before."""
+
+    @property
+    def applies(self) -> bool:
+        """Its observations are to be applied."""
+        return self.state not in ("tekrar", "yarim", "hata")
+
+
+@dataclass(slots=True)
+class BatchRows:
+    """What is to be written."""
+
+    results: list[tuple[Any, ...]] = field(default_factory=list)
+    unmatched: list[tuple[Any, ...]] = field(default_factory=list)
+    controls: list[tuple[Any, ...]] = field(default_factory=list)
+    custody: dict[tuple[int, int], tuple[Any, ...]] = field(default_factory=dict)
+    moved: dict[int, OrderedTestRow] = field(default_factory=dict)
+    panic: list[dict[str, Any]] = field(default_factory=list)
+    numbers: set[str] = field(default_factory=set)
+    groups: set[str] = field(default_factory=set)
+    known_keys: set[bytes] = field(default_factory=set)
+    """Measurements that are stored already, or came earlier in this batch."""
+
+
+async def decide(
+    rows: BatchRows, messages: list[Message], specimens: dict[str, ScannedSpecimen], known: Catalog, now: datetime
+) -> None:
+    day = now.astimezone(ISTANBUL).date()
+    since = 0
+    for message in messages:
+        if not message.applies:
+            continue
+        seen: dict[tuple[Any, ...], int] = {}
+        for observation in message.delivery.observations:
+            if observation.kind in APPLIED:
+                _take(rows, message, observation, specimens, known, day, seen)
+                since += 1
+                if since >= SLICE:
+                    since = 0
+                    await asyncio.sleep(0)
+        if message.unmatched:
+            message.state = "kismen"
+        elif message.known and not message.results and not message.controls:
+            message.state = "tekrar"
+        if message.known:
+            message.problem = f"{message.known} ölçüm daha önce alınmıştı; ikinci kez uygulanmadı."
+
+
+def _take(
+    rows: BatchRows,
+    message: Message,
+    observation: Observation,
+    specimens: dict[str, ScannedSpecimen],
+    known: Catalog,
+    day: date,
+    seen: dict[tuple[Any, ...], int],
+) -> None:
+    key = measurement_key(message, observation, seen)
+    if key in rows.known_keys:
+        message.known += 1
+        return
+    rows.known_keys.add(key)
+    instrument = message.instrument
+    if observation.kind == "qc":
+        rows.controls.append(_control_row(message, observation, key, known))
+        message.controls += 1
+        return
+    found: Matched | Unmatched
+    if instrument is None:
+        found = Unmatched(Cause.UNKNOWN_INSTRUMENT, f"{message.delivery.line} hattına bağlı cihaz tanımlı değil.")
+    else:
+        found = match(observation, specimens, known.mapping(instrument.id), known.test_by_id)
+    if isinstance(found, Unmatched):
+        rows.unmatched.append(_unmatched_row(message, observation, key, found))
+        message.unmatched += 1
+        return
+    assert instrument is not None
+    _accept(rows, message, instrument, observation, found, known, key, day)
+    message.results += 1
+
+
+def measurement_key(message: Message, observation: Observation, seen: dict[tuple[Any, ...], int]) -> bytes:
+    """16 bytes that name one measurement. With a measuring time they are the same however often it is sent; without
+    one, they name the place in this message. `seen` counts equal measurements inside one message (replicates)."""
+    instrument = message.instrument.id if message.instrument else 0
+    if observation.measured_at:
+        facts: tuple[Any, ...] = (
+            instrument,
+            observation.specimen,
+            observation.test,
+            observation.measured_at,
+            observation.value,
+            observation.unit,
+            observation.replicate,
+        )
+    else:
+        facts = (message.delivery.key, observation.raw.get("record"))
+    nth = seen[facts] = seen.get(facts, 0) + 1
+    return hashlib.blake2b(repr((facts, nth)).encode(), digest_size=16).digest()
+
+
+def local_moment(written: str | None) -> datetime | None:
+    """An instrument's time in UTC; a clock without a zone is the laboratory's. None where it is no time."""
+    if not written:
+        return None
+    try:
+        moment = datetime.fromisoformat(written)
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=ISTANBUL)).astimezone(UTC)
+
+
+def _accept(
+    rows: BatchRows,
+    message: Message,
+    instrument: CatalogInstrument,
+    observation: Observation,
+    found: Matched,
+    known: Catalog,
+    key: bytes,
+    day: date,
+) -> None:
+    """Add one result run and move its ordered test on."""
+    specimen, ordered, test = found.specimen, found.ordered, found.test
+    judged = judge(observation, found.mapping, test, specimen.facts, day, known.range_book)
+    decisions = [_bound(observation, found), *judged.decisions]
+    ordered.runs += 1
+    if ordered.runs > 1:
+        decisions.append(_another_run(ordered))
+    index = len(rows.results)
+    rows.results.append(
+        (
+            ordered.id,
+            ordered.runs,
+            specimen.tube_id,
+            instrument.id,
+            message.id,
+            observation.raw.get("record"),
+            key,
+            observation.test or "",
+            observation.value,
+            observation.unit or "",
+            judged.value,
+            judged.number,
+            judged.unit,
+            judged.flag,
+            judged.reference,
+            judged.range_id,
+            observation.flags,
+            observation.comments,
+            orjson.dumps(decisions).decode(),
+            local_moment(observation.measured_at),
+            message.delivery.received_at,
+            observation.rack,
+            observation.position,
+            observation.replicate,
+            observation.operator,
+            observation.lot,
+        )
+    )
+    ordered.result_id = -1 - index  # the row's own id is known when it is written
+    ordered.state = TestState.RESULTED
+    rows.moved[ordered.id] = ordered
+    rows.numbers.add(specimen.order_number)
+    rows.groups.add(test.group)
+    if judged.flag == "P!":
+        rows.panic.append({"index": index, "istem": specimen.order_number, "tetkik": test.code})
+    if specimen.tube_id is not None:
+        rows.custody.setdefault(
+            (specimen.tube_id, message.id),
+            (
+                specimen.tube_id,
+                "cihazda",
+                message.delivery.received_at,
+                instrument.id,
+                observation.rack,
+                observation.position,
+            ),
+        )
+
+
+def _bound(observation: Observation, found: Matched) -> dict[str, Any]:
+    """The evidence for the binding (invariant 7)."""
+    tube = f", {found.specimen.tube_material} tüpü" if found.specimen.tube_material else ""
+    return {
+        "o": "P",
+        "r": "ESLESME/1",
+        "why": f"{observation.specimen} okundu: istem {found.specimen.order_number}{tube}; "
+        f"cihaz kodu {observation.test} = {found.test.code}",
+        "saw": {"okunan": observation.specimen, "kod": observation.test, "tup": found.specimen.tube_material},
+    }
+
+
+def _another_run(ordered: OrderedTestRow) -> dict[str, Any]:
+    return {
+        "o": "H",
+        "r": "KOSU/1",
+        "why": f"{ordered.runs}. koşu; önceki koşular duruyor",
+        "saw": {"kosu": ordered.runs, "onceki_sonuc": ordered.result_id},
+    }
+
+
+def _unmatched_row(message: Message, observation: Observation, key: bytes, found: Unmatched) -> tuple[Any, ...]:
+    return (
+        message.id,
+        message.instrument.id if message.instrument else None,
+        key,
+        found.cause.value,
+        found.explanation,
+        msgspec.json.encode(observation).decode(),
+        message.delivery.received_at,
+    )
+
+
+def _control_row(message: Message, observation: Observation, key: bytes, known: Catalog) -> tuple[Any, ...]:
+    mapping = known.mapping(message.instrument.id).get(observation.test or "") if message.instrument else None
+    return (
+        message.id,
+        message.instrument.id if message.instrument else None,
+        key,
+        observation.specimen or "",
+        mapping.test_id if mapping else None,
+        observation.test or "",
+        observation.value or "",
+        read_value(observation.value or "").number,
+        observation.unit or "",
+        observation.lot,
+        local_moment(observation.measured_at),
+        message.delivery.received_at,
+    )
