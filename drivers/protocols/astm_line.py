@@ -77,7 +77,8 @@ class Line:
         self._pending: list[bytes] = []  # arrived while a frame waits for its answer
         self._size = 0  # text bytes of the transfer so far
         self._count = 0  # frames of the transfer so far
-        self._clean = True  # nothing was refused since the last good frame
+        self._clean = True  # nothing was refused or cut off since the last good frame
+        self._refused: int | None = None  # number of the frame refused since then; -1 if it cannot be told
         self._want_line = False
 
     # ---- receiving
@@ -146,7 +147,7 @@ class Line:
         if not self._numbered:
             reader.number = self._count + 1
         elif self._state is State.IDLE or self._state is State.ASKING:
-            if self._unannounced and reader.number != 1 and self.options.number_modulus != "any":
+            if self._unannounced and reader.number != 1 and self.options.number_modulus not in ("any", "unchecked"):
                 reader.why = RefusedWhy.NUMBER
                 return On.BAD
         elif reader.number != self._expected:
@@ -164,8 +165,10 @@ class Line:
         if number == accepted and self._reader.raw == self._accepted_raw:
             return On.REPEAT
         modulus = self.options.number_modulus
-        if (
-            modulus == "any"
+        # Behind a refused frame only that frame will do: a message must not become whole without it.
+        behind_a_hole = self._refused is not None and number != self._refused and modulus != "unchecked"
+        if not behind_a_hole and (
+            modulus in ("any", "unchecked")
             or (modulus == "0-9" and accepted is not None and number == (accepted + 1) % 10)
             or (modulus == "1-7" and (accepted, number) == (7, 1))
         ):
@@ -232,7 +235,7 @@ class Line:
             self._begin(events, implicit=True)
         if reader.loosened:
             events += [Loosened(what) for what in reader.loosened]
-        self._clean = True
+        self._clean, self._refused = True, None
         self._deciding_since = self._now
         self._deciding = frame = FrameReceived(reader.number, reader.text, reader.raw, reader.last)
         events.append(frame)
@@ -252,7 +255,7 @@ class Line:
         elif what is On.EOT:
             self._end(before, events)
         elif what is On.REPEAT and before is State.LISTENING:
-            self._clean = True
+            self._clean, self._refused = True, None
             events.append(FrameRepeated(reader.number))
         elif what is On.SILENCE:
             self._stop(before, BrokenWhy.SILENCE, events)
@@ -263,6 +266,8 @@ class Line:
             events.append(TransferBroken(BrokenWhy.TOO_LONG))
         elif what is On.BAD or what is On.CUT or before is State.REFUSING:
             self._clean = False
+            if what is On.BAD and self._refused is None:
+                self._refused = reader.raw[1] - 48 if reader.raw[1:2].isdigit() else -1
             why = reader.why if what is On.BAD or what is On.CUT else RefusedWhy.TRANSFER_REFUSED
             if reader.raw or why is not RefusedWhy.TOO_LONG:  # too long: reported when it grew over the limit
                 events.append(FrameRefused(why, reader.raw))
@@ -270,7 +275,7 @@ class Line:
     def _begin(self, events: list[Event], *, implicit: bool = False) -> None:
         self._expected, self._accepted, self._accepted_raw = 1, None, b""
         self._size = self._count = 0
-        self._clean = True
+        self._clean, self._refused = True, None
         if implicit:
             events.append(Loosened("frame without ENQ"))
         events.append(TransferStarted(implicit))

@@ -7,7 +7,7 @@ Bytes in, events out, bytes out. No socket, no clock, no log. The caller
 - writes `data_to_send()` to the line after every call,
 - calls `tick(now)` when `deadline()` has come (at once where it lies in the past).
 
-Time is told, never asked for: every call takes an optional `now`, monotonic seconds of any origin; without it the time
+Time is told, never asked for: every call takes an optional `now`, monotonic seconds, not negative; without it the time
 told last still counts. A byte that is handed over before the tick of its deadline is in time. An own transfer starts in
 `send` or `tick` only, never in the middle of received bytes.
 
@@ -134,12 +134,22 @@ class AstmLink(Line):
         return self._state
 
     @property
+    def connected(self) -> bool:
+        """False from `connection_lost` to `connection_made`."""
+        return self._connected
+
+    @property
     def queued(self) -> int:
         """Outgoing transfers not yet through, the current one among them."""
         return len(self._outbox)
 
     def receive_data(self, data: bytes, now: float | None = None) -> list[Event]:
-        """Take bytes however the network cut them; return what they mean. Never raises on what a peer sends."""
+        """Take bytes however the network cut them; return what they mean. Never raises on what a peer sends.
+
+        Raises LocalError after `connection_lost`: bytes need a connection.
+        """
+        if not self._connected:
+            raise LocalError("bytes without a connection")
         if now is not None and now > self._now:
             self._now = now
         self._heard_at = self._now
@@ -182,7 +192,7 @@ class AstmLink(Line):
         events = self._take_reported()
         if self._raw:
             return events
-        self._clean = False
+        self._clean, self._refused = False, frame.number
         if self._given_up:
             self._given_up = False
             events.append(AnswerWithheld(frame.number))

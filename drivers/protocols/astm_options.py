@@ -34,8 +34,9 @@ class LinkOptions:
     """"stx-etx": STX records ETX, no number, no checksum (Snibe). "raw": bare records H to L, nobody answers."""
     checksum: Checksum = "required"
     """"optional": may be missing, a wrong one is still refused. "none": not looked at."""
-    number_modulus: Literal["0-7", "0-9", "1-7", "any"] = "0-7"
-    """Digits that are taken besides the standard's 0-7: 8 and 9 after 7; 1 after 7; any digit, also as the first."""
+    number_modulus: Literal["0-7", "0-9", "1-7", "any", "unchecked"] = "0-7"
+    """Digits taken besides the standard's 0-7: 8 and 9 after 7; 1 after 7; any digit, also as the first. After a
+    refused frame only that frame is taken. "unchecked" gives up even that: for reading captures, never for a line."""
     require_enq: bool = True
     """False: frames come without ENQ (Afinion, c 111); frame 1 starts a transfer, silence may end it."""
     control_characters: Literal["refuse", "accept"] = "refuse"

@@ -33,8 +33,9 @@ class FrameReader:
     """Reads STX ... ETX frames, numbered with checksum (E1381) or without both (`numbered=False`).
 
     Three things cannot be told before the next byte, and settle when the line stays quiet (`unsettled`, `settle`):
-    ENQ inside a frame (noise if text follows; the sender started over if STX follows or nothing does: it waits),
-    a frame whose checksum does not come, and junk that may still grow.
+    ENQ inside a frame or after junk (noise if more follows; somebody asks if STX follows or nothing does: he waits),
+    a frame whose checksum does not come, and junk that may still grow. An ACK to noise would be taken for the answer
+    to the frame that the noise damaged, and a result would be lost.
 
     After `next()` returned On.FRAME the attributes number, text, raw, last and loosened describe the frame; after
     On.BAD, On.CUT or On.TOO_LONG why and raw do; after On.JUNK raw does.
@@ -96,7 +97,7 @@ class FrameReader:
 
     @property
     def mid_frame(self) -> bool:
-        """An unfinished frame is being held."""
+        """An unfinished frame is being held (or an ENQ in doubtful company)."""
         return self._overlong or self._pos < len(self._buffer)
 
     @property
@@ -133,6 +134,12 @@ class FrameReader:
                 return self._frame(pos)
             if byte in _SINGLE:
                 if self._junk:
+                    if byte == _ENQ and not self._is_asking(pos):
+                        if pos + 1 == size:
+                            break
+                        self._junk += b"\x05"
+                        pos += 1
+                        continue
                     return self._report_junk(pos)
                 self._pos = pos + 1
                 self._swallow = 0
@@ -198,7 +205,7 @@ class FrameReader:
             if byte == _ENQ:
                 if at + 1 == size and not self._settled:
                     return self._wait_for_more(pos, at)
-                if at + 1 < size and buffer[at + 1] != _STX:
+                if not self._is_asking(at):
                     at += 1
                     continue
             return self._cut(pos, at)
@@ -209,6 +216,12 @@ class FrameReader:
             return self._too_long(pos, stop)
         self._pos, self._scan, self._waiting = pos, size, False
         return self._at_end()
+
+    def _is_asking(self, at: int) -> bool:
+        """The ENQ at `at`, in doubtful company, is followed by a frame, or by nothing for a while."""
+        if at + 1 == len(self._buffer):
+            return self._settled
+        return self._buffer[at + 1] == _STX
 
     def _wait_for_more(self, pos: int, at: int) -> On | None:
         self._pos, self._scan, self._waiting = pos, at, True
@@ -232,7 +245,7 @@ class FrameReader:
         return On.CUT
 
     def _too_long(self, pos: int, stop: int) -> On:
-        self.raw = self._buffer[pos : pos + REFUSED_KEPT]
+        self.raw = self._buffer[pos : min(pos + REFUSED_KEPT, stop)]
         self.why = RefusedWhy.TOO_LONG
         self._pos, self._scan = stop, 0
         self._overlong = True

@@ -8,6 +8,7 @@ import re
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 from drivers.protocols.astm_link import AstmLink, Event, FrameReceived, LinkOptions
@@ -68,7 +69,7 @@ def conversation(chunks: Iterable[bytes], **options: object) -> tuple[list[Event
 def split(data: bytes, at: Sequence[int]) -> list[bytes]:
     """data cut at the given places."""
     places = [0, *sorted({place % (len(data) + 1) for place in at}), len(data)]
-    return [data[a:b] for a, b in zip(places, places[1:], strict=False)]
+    return [data[a:b] for a, b in pairwise(places)]
 
 
 def byte_by_byte(data: bytes) -> list[bytes]:

@@ -160,11 +160,11 @@ def test_a_session_cut_at_every_byte_tells_that_it_was_cut() -> None:
 
 def test_garbage_between_frames_is_reported_and_harmless() -> None:
     noise = b"\xff\x00noise\x7f"
-    data = noise + ENQ + b"".join(noise + frame for frame in FRAMES) + noise + EOT
+    data = ENQ + b"".join(noise + frame for frame in FRAMES) + noise + EOT
     listener = host()
     listener.hears(data)
     assert texts(listener) == [record + b"\r" for record in RECORDS]
-    assert listener.told(Ignored) == [Ignored(noise)] * 7
+    assert listener.told(Ignored) == [Ignored(noise)] * 6
     assert conversation(byte_by_byte(data)) == conversation([data])
 
 
@@ -313,6 +313,21 @@ def test_a_strict_line_takes_none_of_them(numbers: list[int]) -> None:
     assert listener.answers.endswith(NAK)
 
 
+def test_no_line_goes_on_behind_a_refused_frame() -> None:
+    """The instrument does not repeat what we refused but sends on: a message with a hole must not become whole."""
+    for modulus in ("0-7", "0-9", "1-7", "any"):
+        listener = host(number_modulus=modulus)
+        damaged = FRAMES[1].replace(b"4711", b"4712")
+        assert listener.hears(ENQ + FRAMES[0] + damaged + FRAMES[2] + FRAMES[3]) == ACK + ACK + NAK * 3
+        assert listener.hears(FRAMES[1] + FRAMES[2]) == ACK + ACK
+
+    jumping = host(number_modulus="any")
+    jumping.hears(ENQ + FRAMES[0])
+    body = build_frame(5, b"P|1\r", last=True)
+    assert jumping.hears(body[:-4] + b"00") == NAK
+    assert jumping.hears(body) == ACK
+
+
 def test_frames_without_enq_are_refused_on_a_strict_line_and_taken_on_a_loose_one() -> None:
     strict, loose = host(), host(require_enq=False)
     assert strict.hears(FRAMES[0]) == b""
@@ -332,6 +347,18 @@ def test_the_next_message_of_an_instrument_without_enq_is_no_repeat_of_the_last(
     assert listener.hears(second) == ACK
     assert len(listener.frames) == 2
     assert listener.told(FrameRepeated) == [FrameRepeated(1)]
+    assert listener.told(TransferEnded) == [TransferEnded(implicit=True)]
+
+
+def test_an_instrument_without_enq_may_start_over_after_a_refused_frame() -> None:
+    listener = host(require_enq=False)
+    damaged = FRAMES[1].replace(b"4711", b"4712")
+    assert listener.hears(FRAMES[0] + damaged) == ACK + NAK
+    assert listener.hears(b"".join(FRAMES)[: len(FRAMES[0])]) == ACK  # the same first frame: taken for a repeat
+    assert listener.hears(FRAMES[1]) == ACK
+    other = build_frame(1, b"H|\\^&|||later\r", last=True)
+    assert listener.hears(damaged.replace(b"\x022", b"\x023")) == NAK
+    assert listener.hears(other) == ACK
     assert listener.told(TransferEnded) == [TransferEnded(implicit=True)]
 
 
@@ -590,6 +617,17 @@ def test_noise_that_looks_like_enq_inside_a_frame_is_not_answered() -> None:
         assert listener.hears(byte) == b""
     assert listener.hears(noisy[-3:-2]) == NAK
     assert listener.hears(FRAMES[0]) == ACK
+
+
+def test_enq_after_noise_is_answered_once_it_proves_to_be_a_question() -> None:
+    """Whoever asks, waits. A second ENQ in the noise of a frame that lost its STX gets no ACK."""
+    listener = host()
+    assert listener.hears(b"\x00\xff" + ENQ, now=1.0) == b""
+    assert listener.ticks(2.0) == ACK
+    assert listener.hears(FRAMES[0].replace(b"\x02", b"").replace(b"y", ENQ, 1), now=3.0) == b""
+    listener.ticks(4.0)
+    assert listener.answers == ACK
+    assert listener.hears(FRAMES[0], now=18.0) == ACK
 
 
 def test_a_sender_that_starts_over_in_the_middle_of_a_frame() -> None:
