@@ -1,0 +1,276 @@
+"""`numune run`: builds everything, passes it in, starts it, ends it cleanly. The one place that knows all parts."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from hbys_bridge.app import start_bridge
+
+from api.app import create_app
+from api.fleet import DemoFleet
+from api.live import LiveHub
+from api.serve import WebServer
+from drivers.definition import Catalog, load_catalog
+from drivers.gateway.gateway import Gateway
+from drivers.gateway.line import LineSpec
+from drivers.messages import Query, WorkOrder
+from lis_core.demo import load_demo
+from lis_core.jobs import OutboxWorker, notify_panic
+from lis_core.services.ingest import Ingest
+from lis_core.services.lines import LineReport, active_lines, report_lines
+from lis_core.services.routing import answer_query
+from lis_core.settings import ISTANBUL, Settings
+from lis_core.storage.database import Database
+from lis_core.storage.embedded import EmbeddedServer
+from lis_core.storage.migrate import upgrade
+
+log = logging.getLogger("numune")
+
+ROLES = ("gateway", "core", "web")
+DEMO_USERS = ("teknisyen", "uzman", "hekim", "ailehekimi", "kabul", "yonetici")
+STATUS_SECONDS = 1.0
+LINES_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line asked for."""
+
+    roles: frozenset[str]
+    demo: bool = False
+    fleet: bool = True
+
+
+def command(argv: list[str]) -> int:
+    """`numune run [--demo] [--roles gateway,core,web] [--no-instruments]`."""
+    parser = argparse.ArgumentParser(prog="numune run", description="Sistemi çalıştırır.")
+    parser.add_argument(
+        "--demo", action="store_true", help="tanıtım laboratuvarını yükler ve taklit cihazları başlatır"
+    )
+    parser.add_argument("--roles", default=",".join(ROLES), help="gateway, core, web (virgülle)")
+    parser.add_argument("--no-instruments", action="store_true", help="tanıtımda taklit cihaz başlatma")
+    arguments = parser.parse_args(argv)
+    roles = frozenset(word.strip() for word in arguments.roles.split(",") if word.strip())
+    if unknown := roles - set(ROLES):
+        parser.error(f"bilinmeyen rol: {', '.join(sorted(unknown))} (olabilir: {', '.join(ROLES)})")
+    if "gateway" in roles and "core" not in roles:
+        parser.error("geçit bu sürümde çekirdek ile aynı süreçte çalışır: --roles gateway,core")
+    logging.basicConfig(level=os.environ.get("NUMUNE_LOG", "WARNING"), format="%(asctime)s %(levelname)s %(message)s")
+    try:
+        settings = Settings.from_environment()
+        _loop_runner(run(settings, Options(roles, arguments.demo, not arguments.no_instruments)))
+    except (ValueError, OSError) as error:
+        print(f"numune: başlatılamadı: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _loop_runner(main: object) -> None:
+    try:
+        import uvloop
+    except ImportError:  # not available on every platform; the standard loop does the same, slower
+        asyncio.run(main)  # type: ignore[arg-type]
+    else:
+        uvloop.run(main)  # type: ignore[arg-type]
+
+
+async def run(settings: Settings, options: Options) -> None:
+    """Run the chosen roles until SIGINT or SIGTERM."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with assembled(settings, options) as house:
+        house.announce()
+        waiting = asyncio.create_task(stop.wait())
+        await asyncio.wait([waiting, *house.tasks], return_when=asyncio.FIRST_COMPLETED)
+        for task in house.tasks:
+            if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+                raise error
+        print("\nNumune kapanıyor ...", flush=True)
+
+
+@asynccontextmanager
+async def assembled(settings: Settings, options: Options) -> AsyncIterator[House]:
+    """Everything built and started; leaving the block ends it in the opposite order."""
+    async with AsyncExitStack() as stack:
+        url = settings.database_url
+        if url is None:
+            server = EmbeddedServer(settings.data_dir / "pg")
+            url = await asyncio.to_thread(server.start)
+            stack.push_async_callback(asyncio.to_thread, server.stop)
+        await asyncio.to_thread(upgrade, url)
+        database = Database(url)
+        stack.push_async_callback(database.close)
+        house = House(settings, options, database, url)
+        await house.start(stack)
+        yield house
+
+
+class House:
+    """The running parts of one process."""
+
+    def __init__(self, settings: Settings, options: Options, database: Database, url: str) -> None:
+        self.settings = settings
+        self.options = options
+        self.database = database
+        self.url = url
+        self.tasks: list[asyncio.Task[None]] = []
+        self.gateway: Gateway | None = None
+        self.ingest: Ingest | None = None
+        self.web: WebServer | None = None
+        self.password = ""
+
+    async def start(self, stack: AsyncExitStack) -> None:
+        """Start the chosen roles, in an order in which each finds what it needs."""
+        if self.options.demo:
+            self.password = self.settings.demo_password or secrets.token_urlsafe(9)
+            await load_demo(self.database, password=self.password, port_base=self.settings.demo_port_base)
+        stack.push_async_callback(self._cancel_tasks)
+        if "core" in self.options.roles:
+            await self._start_core(stack)
+        if "gateway" in self.options.roles:
+            await self._start_gateway(stack)
+        if "web" in self.options.roles:
+            await self._start_web(stack)
+        if self.options.demo and self.options.fleet and "gateway" in self.options.roles:
+            fleet = DemoFleet(self.database, self.settings)
+            await fleet.start()
+            stack.push_async_callback(fleet.stop)
+
+    async def _start_core(self, stack: AsyncExitStack) -> None:
+        self.ingest = Ingest(self.database, self._confirmed)
+        self._task(self.ingest.run())
+        bridge = await start_bridge(self.database, self.settings)
+        stack.push_async_callback(bridge.stop)
+        handlers = {"panik.bildirim": notify_panic, **bridge.handlers}
+        self._task(OutboxWorker(self.database, handlers).run())
+
+    def _confirmed(self, keys: Sequence[str]) -> None:
+        if self.gateway is not None:
+            self.gateway.confirmed(keys)
+
+    async def _start_gateway(self, stack: AsyncExitStack) -> None:
+        assert self.ingest is not None
+        self.gateway = Gateway(
+            self.settings.data_dir / "spool",
+            catalog(self.settings),
+            answer=self._answer,
+            deliver=self.ingest.put,
+            zone=ISTANBUL,
+        )
+        await self.gateway.start_lines(await self._lines())
+        stack.push_async_callback(self._stop_gateway)
+        self._task(self._watch_lines())
+        self._task(self._report_lines())
+
+    async def _answer(self, line: str, query: Query) -> list[WorkOrder]:
+        return await answer_query(self.database, line, query)
+
+    async def _lines(self) -> list[LineSpec]:
+        return [
+            LineSpec(row.name, row.kind, row.protocol, row.address, row.definition, row.settings)  # type: ignore[arg-type]
+            for row in await active_lines(self.database)
+        ]
+
+    async def _watch_lines(self) -> None:
+        """A line changed on screen opens, closes or reopens here, without a restart."""
+        assert self.gateway is not None
+        while True:
+            await asyncio.sleep(LINES_SECONDS)
+            try:
+                await self.gateway.apply(await self._lines())
+            except Exception:
+                # The database is away: the lines stay as they are and go on (invariant 10).
+                log.exception("lines not refreshed", extra={"action": "lines_not_refreshed"})
+
+    async def _report_lines(self) -> None:
+        while True:
+            await asyncio.sleep(STATUS_SECONDS)
+            try:
+                await self._report_changed()
+            except Exception:
+                log.exception("line state not written", extra={"action": "line_state_not_written"})
+
+    async def _report_changed(self) -> None:
+        assert self.gateway is not None
+        changed = [book for book in self.gateway.lines.values() if book.status.changed]
+        for book in changed:
+            book.status.changed = False
+        await report_lines(self.database, [_report(book.spec.name, book.status) for book in changed])
+
+    async def _stop_gateway(self) -> None:
+        assert self.gateway is not None
+        await self.gateway.stop()
+        with contextlib.suppress(Exception):  # the last state on the screens; the database may be gone already
+            await self._report_changed()
+
+    async def _start_web(self, stack: AsyncExitStack) -> None:
+        app = create_app(self.database, self.settings, LiveHub(self.database), self.gateway)
+        self.web = WebServer(app, self.settings.http_host, self.settings.http_port)
+        task = self._task(self.web.serve())
+        stack.push_async_callback(self._stop_web, task)
+        while not self.web.started and not task.done():
+            await asyncio.sleep(0.02)
+        if task.done():
+            raise OSError(f"{self.settings.http_host}:{self.settings.http_port} adresi açılamadı (kullanımda olabilir)")
+
+    async def _stop_web(self, task: asyncio.Task[None]) -> None:
+        assert self.web is not None
+        self.web.should_exit = True
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    def _task(self, work: object) -> asyncio.Task[None]:
+        task: asyncio.Task[None] = asyncio.create_task(work)  # type: ignore[arg-type]
+        self.tasks.append(task)
+        return task
+
+    async def _cancel_tasks(self) -> None:
+        """Ingest first finishes what it has: what is confirmed need not be read from the spool again."""
+        if self.ingest is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.ingest.drained(), timeout=5)
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
+    def announce(self) -> None:
+        """Where to look, and with which names."""
+        if "web" in self.options.roles:
+            print(f"\nNumune çalışıyor: http://{self.settings.http_host}:{self.settings.http_port}/", flush=True)
+        if self.gateway is not None:
+            for name, book in self.gateway.lines.items():
+                print(f"  hat {name:<12} {book.spec.address:<22} {book.spec.definition}", flush=True)
+        if self.options.demo:
+            print(f"  kullanıcılar: {', '.join(DEMO_USERS)}\n  parola: {self.password}", flush=True)
+        print("Kapatmak için Ctrl-C.", flush=True)
+
+
+def _report(name: str, status: object) -> LineReport:
+    fields = LineReport.__dataclass_fields__
+    return LineReport(name=name, **{field: getattr(status, field) for field in fields if field != "name"})
+
+
+def catalog(settings: Settings) -> Catalog:
+    """The shipped definitions and those that this site added under its data folder."""
+    site = settings.data_dir / "tanimlar"
+    return load_catalog(*([site] if site.is_dir() else []))
+
+
+def demo_settings(settings: Settings, **changes: object) -> Settings:
+    """Settings with some values replaced; for tests that start a whole house."""
+    return replace(settings, **changes)  # type: ignore[arg-type]
+
+
+__all__ = ["House", "Options", "Path", "assembled", "command", "run"]

@@ -1,0 +1,33 @@
+"""Kept raw bytes read again, by the definition that the instrument has now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from drivers.capture import messages_in
+from drivers.definition import Catalog, load_catalog
+from drivers.messages import Observation
+
+
+def make(catalog: Catalog | None = None) -> Callable[[str, str, bytes], Sequence[Observation]]:
+    """A reader over this catalogue (the shipped one by default)."""
+    known = catalog if catalog is not None else load_catalog()
+
+    def reread(definition: str, protocol: str, raw: bytes) -> Sequence[Observation]:
+        """Raises ValueError with a Turkish sentence where nothing can be read."""
+        try:
+            reader = known.get(definition)
+        except KeyError:
+            reader = known.generic("hl7" if protocol == "hl7" else "astm")
+        observations: list[Observation] = []
+        problems: list[str] = []
+        for captured in messages_in(raw):
+            reading = reader.read(captured.text)
+            observations += reading.observations
+            if reading.problem:
+                problems.append(reading.problem)
+        if problems and not observations:
+            raise ValueError(problems[0])
+        return observations
+
+    return reread

@@ -1,0 +1,97 @@
+"""What is wrong with this installation, in plain words."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from lis_core.settings import Settings
+from lis_core.storage.database import Database
+from lis_core.storage.embedded import EmbeddedServer
+
+LEAST_FREE = 2 * 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at."""
+
+    good: bool
+    what: str
+    words: str
+
+
+async def diagnose(settings: Settings) -> list[Finding]:
+    """Look at the data folder, the database, the audit chain, the outbox, the lines."""
+    findings = [_folder(settings)]
+    server = EmbeddedServer(settings.data_dir / "pg") if settings.database_url is None else None
+    try:
+        url = settings.database_url or (server.start() if server is not None else "")
+        findings += await _database(url)
+    except (OSError, RuntimeError) as error:
+        findings.append(Finding(False, "veritabanı", f"gömülü PostgreSQL başlatılamadı: {error}"))
+    finally:
+        if server is not None:
+            server.stop()
+    return findings
+
+
+def _folder(settings: Settings) -> Finding:
+    folder = settings.data_dir
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        return Finding(False, "veri klasörü", f"{folder} açılamıyor: {error}")
+    if not os.access(folder, os.W_OK):
+        return Finding(False, "veri klasörü", f"{folder} yazılabilir değil.")
+    free = shutil.disk_usage(folder).free
+    if free < LEAST_FREE:
+        return Finding(False, "disk", f"{free / 1024**3:.1f} GiB boş yer kaldı; en az 2 GiB olmalı.")
+    return Finding(True, "veri klasörü", f"{folder}, {free / 1024**3:.0f} GiB boş")
+
+
+async def _database(url: str) -> list[Finding]:
+    database = Database(url, pool_size=1)
+    try:
+        async with database.reading() as session:
+            version = await session.scalar(text("show server_version"))
+            findings = [Finding(True, "veritabanı", f"PostgreSQL {version}")]
+            if not await session.scalar(text("select to_regclass('denetim') is not null")):
+                return [*findings, Finding(False, "şema", "kurulmamış; 'numune db upgrade' çalıştırın.")]
+            broken = (await session.execute(text("select zincir, sira, sorun from denetim_dogrula() limit 20"))).all()
+            findings.append(_audit(broken, await session.scalar(text("select count(*) from denetim")) or 0))
+            late = await session.scalar(
+                text("select count(*) from giden_kutusu where bitti_zamani is null and deneme_sayisi > 5")
+            )
+            findings.append(
+                Finding(
+                    not late, "giden kutusu", f"{late} iş defalarca denendi, gitmiyor" if late else "bekleyen sorun yok"
+                )
+            )
+            closed = (
+                await session.scalars(
+                    text(
+                        "select baglanti_adi from baglanti b left join baglanti_durumu d using (baglanti_kodu) "
+                        "where b.aktiflik_bilgisi and not coalesce(d.dinliyor, false) order by 1"
+                    )
+                )
+            ).all()
+            findings.append(
+                Finding(not closed, "hatlar", f"açık değil: {', '.join(closed)}" if closed else "bütün hatlar açık")
+            )
+            return findings
+    except (SQLAlchemyError, OSError) as error:
+        return [Finding(False, "veritabanı", f"ulaşılamıyor: {str(error).splitlines()[0]}")]
+    finally:
+        await database.close()
+
+
+def _audit(broken: list, entries: int) -> Finding:  # type: ignore[type-arg]
+    if broken:
+        where = "; ".join(f"{row.zincir} zinciri {row.sira}. satır: {row.sorun}" for row in broken)
+        return Finding(False, "denetim izi", where)
+    return Finding(True, "denetim izi", f"{entries} satır, zincirler sağlam")

@@ -1,0 +1,24 @@
+"""The data dictionary (annex 2, 2.5.2b), generated from the tables' own comments."""
+
+from __future__ import annotations
+
+from sqlalchemy.dialects import postgresql
+
+from lis_core.storage.tables import Base
+
+
+def as_markdown() -> str:
+    """Every table with its columns, types, keys and what they mean."""
+    parts = ["# Veri sözlüğü\n\nTablolardan üretilmiştir (`numune db dictionary`).\n"]
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    for table in sorted(Base.metadata.tables.values(), key=lambda table: table.name):
+        parts.append(
+            f"\n## {table.name}\n\n{table.comment or ''}\n\n| kolon | tür | anahtar | boş olabilir | açıklama |\n|---|---|---|---|---|"
+        )
+        for column in table.columns:
+            keys = ["birincil"] if column.primary_key else []
+            keys += [f"-> {key.target_fullname}" for key in column.foreign_keys]
+            kind = column.type.compile(dialect=dialect)
+            empty = "evet" if column.nullable else "hayır"
+            parts.append(f"| {column.name} | {kind} | {', '.join(keys)} | {empty} | {column.comment or ''} |")
+    return "\n".join(parts) + "\n"
