@@ -76,8 +76,9 @@ class FrameReceived:
     """A frame stood every check; it is owed an answer: `stored()` or `not_stored()`.
 
     number: frame number as sent; where frames carry none, their running count in the transfer from 1.
-    text: the message text alone. raw: STX to the last checksum digit as sent (raw records: the records with their own
-    line ends). last: closed by ETX; on a line of raw records: the message came with its terminator.
+    text: the message text alone.
+    raw: STX to the last checksum digit as sent. On a line of raw records both are the records with their line ends.
+    last: closed by ETX; on a line of raw records: the message came with its terminator.
     """
 
     number: int

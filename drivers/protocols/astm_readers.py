@@ -10,7 +10,7 @@ import re
 from collections import deque
 
 from drivers.protocols.astm_events import RefusedWhy
-from drivers.protocols.astm_frames import CR, HEX_BYTES, RESTRICTED, byte_sum
+from drivers.protocols.astm_frames import HEX_BYTES, RESTRICTED, byte_sum
 from drivers.protocols.astm_options import Checksum
 from drivers.protocols.astm_states import On
 
@@ -334,7 +334,8 @@ class RawReader:
     """Reads bare records, one message H to L at a time, lines ending in CR, LF or CR LF.
 
     Has the same face as FrameReader. A message comes as On.ENQ, On.FRAME, On.EOT; one without its L record (a new H,
-    silence, a lost connection) comes with `last` False and without On.EOT. `text` has CR line ends, `raw` is verbatim.
+    silence, a lost connection) comes with `last` False and without On.EOT. `text` and `raw` are the same: the records
+    with their own line ends.
     """
 
     __slots__ = (
@@ -343,7 +344,6 @@ class RawReader:
         "_dropping",
         "_held",
         "_in_long_line",
-        "_lines",
         "_max_line",
         "_max_message",
         "_pos",
@@ -365,8 +365,7 @@ class RawReader:
         self._buffer = b""
         self._pos = 0
         self._scan = 0
-        self._lines: list[bytes] = []
-        self._raw: list[bytes] = []
+        self._raw: list[bytes] = []  # the lines of the message at hand
         self._held = 0  # bytes in _raw
         self._delimiter = b"|"
         self._dropping = False  # inside a message over the limit, until the next header
@@ -390,12 +389,12 @@ class RawReader:
     @property
     def mid_frame(self) -> bool:
         """A message has begun."""
-        return bool(self._lines) or self._pos < len(self._buffer)
+        return bool(self._raw) or self._pos < len(self._buffer)
 
     @property
     def unsettled(self) -> bool:
         """A terminator without its line end is the one thing that a quiet line decides."""
-        return bool(self._lines) and self._is_terminator(self._buffer[self._pos :])
+        return bool(self._raw) and self._is_terminator(self._buffer[self._pos :])
 
     def settle(self) -> None:
         """The line has been quiet."""
@@ -404,10 +403,10 @@ class RawReader:
     def give_up(self, why: On) -> None:
         """No more bytes come: hand out what there is of a message, then `why`."""
         rest = self._buffer[self._pos :]
-        if self._lines:
+        if self._raw:
             if rest:
                 self._take_line(rest, rest)
-            if self._lines:
+            if self._raw:
                 self._hand_out(last=False)
         elif rest and not self._dropping:
             self._prepared.append((On.JUNK, b"", rest, False))
@@ -459,19 +458,18 @@ class RawReader:
     def _take_line(self, line: bytes, raw: bytes) -> None:
         record = line.strip()
         if not record:
-            if self._lines:
+            if self._raw:
                 self._raw.append(raw)
             return
         if _is_header(record):
-            if self._lines:
+            if self._raw:
                 self._hand_out(last=False)
             self._dropping = False
             self._delimiter = record[1:2]
-        elif not self._lines:
+        elif not self._raw:
             if not self._dropping:
                 self._prepared.append((On.JUNK, b"", raw, False))
             return
-        self._lines.append(line)
         self._raw.append(raw)
         self._held += len(raw)
         if self._held > self._max_message:
@@ -480,17 +478,17 @@ class RawReader:
             self._hand_out(last=True)
 
     def _hand_out(self, *, last: bool) -> None:
-        text = CR.join(self._lines) + CR
+        text = b"".join(self._raw)
         self._prepared.append((On.ENQ, b"", b"", False))
-        self._prepared.append((On.FRAME, text, b"".join(self._raw), last))
+        self._prepared.append((On.FRAME, text, text, last))
         if last:
             self._prepared.append((On.EOT, b"", b"", False))
-        self._lines, self._raw, self._held = [], [], 0
+        self._raw, self._held = [], 0
 
     def _refuse(self, line: bytes) -> None:
         """A record or a message over the limit: drop all of it up to the next header."""
         begin = (b"".join(self._raw) + line[: self._max_line + 1])[:REFUSED_KEPT]
-        self._lines, self._raw, self._held = [], [], 0
+        self._raw, self._held = [], 0
         if not self._dropping:
             self._prepared.append((On.TOO_LONG, b"", begin, False))
         self._dropping = True

@@ -11,9 +11,20 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-from drivers.protocols.astm_link import AstmLink, Event, FrameReceived, LinkOptions
+from drivers.protocols.astm_link import ENQ, EOT, AstmLink, Event, FrameReceived, LinkOptions, record_frames
 
 SAMPLES = Path(os.environ.get("NUMUNE_SAMPLES") or Path(__file__).parents[3] / "shared" / "samples")
+
+
+RECORDS = [
+    rb"H|\^&|||analyser",
+    b"P|1|||4711",
+    b"O|1|2600417-8||^^^K",
+    b"R|1|^^^K|4.1|mmol/L||N||F",
+    b"L|1|N",
+]
+FRAMES = record_frames(RECORDS)
+TRANSFER = ENQ + b"".join(FRAMES) + EOT
 
 
 @dataclass
@@ -51,6 +62,10 @@ class Host:
     @property
     def frames(self) -> list[FrameReceived]:
         return [event for event in self.events if isinstance(event, FrameReceived)]
+
+
+def texts(listener: Host) -> list[bytes]:
+    return [frame.text for frame in listener.frames]
 
 
 def host(**options: object) -> Host:

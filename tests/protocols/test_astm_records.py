@@ -340,7 +340,7 @@ def test_the_peer_reads_what_we_write() -> None:
 
 
 def test_we_read_what_the_peer_writes() -> None:
-    """The frames of `astm-2025` pass our link, its records our parser (its encoder wants bytes: text makes it recurse)."""
+    """Frames of `astm-2025` pass our link, its records our parser. Its encoder wants bytes: text makes it recurse."""
     records = [
         [b"H", b"\\^&", b"", b"", b"peer"],
         [b"P", b"1"],
