@@ -10,8 +10,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from typing import TypeVar
 
 from drivers.protocols.astm_link import ENQ, EOT, AstmLink, Event, FrameReceived, LinkOptions, record_frames
+
+E = TypeVar("E")
 
 SAMPLES = Path(os.environ.get("NUMUNE_SAMPLES") or Path(__file__).parents[3] / "shared" / "samples")
 
@@ -56,7 +59,7 @@ class Host:
         self.answers += answer
         return answer
 
-    def told(self, *kinds: type) -> list[Event]:
+    def told(self, *kinds: type[E]) -> list[E]:
         return [event for event in self.events if isinstance(event, kinds)]
 
     @property

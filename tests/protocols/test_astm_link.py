@@ -355,7 +355,7 @@ def test_ten_megabytes_of_good_frames_without_an_end_are_refused_too() -> None:
     answers = b"".join(listener.hears(build_frame(number % 8, text, last=True)) for number in range(1, 20))
     assert answers == ACK * 8 + NAK * 11
     assert listener.told(TransferBroken) == [TransferBroken(BrokenWhy.TOO_LONG)]
-    assert listener.told(FrameRefused)[0].why is RefusedWhy.TRANSFER_TOO_LONG  # type: ignore[attr-defined]
+    assert listener.told(FrameRefused)[0].why is RefusedWhy.TRANSFER_TOO_LONG
     assert listener.link.state is State.REFUSING
     assert listener.hears(EOT + TRANSFER).count(ACK) == 6
 
@@ -365,7 +365,7 @@ def test_ten_megabytes_of_garbage() -> None:
     for _ in range(200):
         listener.hears(b"\x00" * 50_000)
     listener.ticks(1.0)
-    assert sum(len(event.data) for event in listener.told(Ignored)) == 10_000_000  # type: ignore[attr-defined]
+    assert sum(len(event.data) for event in listener.told(Ignored)) == 10_000_000
     assert listener.hears(TRANSFER).count(ACK) == 6
 
 

@@ -140,13 +140,9 @@ def test_no_course_of_events_breaks_the_line(script: list[tuple[str, object]], l
         now = _step(link, step, what, now)
         if link.state is State.DECIDING:
             assert link.deadline() is None or link._reported
-    if link.state is State.DECIDING:
-        link.stored(now)
-    while link.state is State.DECIDING:
-        link.stored(now)
+    _store_all(link, now)
     link.connection_lost(now)
-    while link.state is State.DECIDING:
-        link.stored(now)
+    _store_all(link, now)
     assert link.state is State.IDLE
     link.connection_made(now)
     for token in ("order", "order", "order", "order"):
@@ -165,6 +161,11 @@ def test_no_course_of_events_breaks_the_line(script: list[tuple[str, object]], l
     heard += link.receive_data(EOT, now)
     assert [event.number for event in heard if isinstance(event, FrameReceived)] == [1, 2, 3, 4]
     assert link.data_to_send() == ACK * 5
+
+
+def _store_all(link: AstmLink, now: float) -> None:
+    while link.state is State.DECIDING:
+        link.stored(now)
 
 
 def _step(link: AstmLink, step: str, what: object, now: float) -> float:

@@ -139,7 +139,7 @@ def test_an_order_that_never_gets_through_is_given_up_and_said_so() -> None:
             assert again == now + RESTART
             assert sender.ticks(again) == ENQ
     assert sender.told(SendFailed) == [SendFailed("order 1", SendWhy.NO_REPLY)]
-    assert [event.attempt for event in sender.told(SendStarted)] == [1, 2, 3]  # type: ignore[attr-defined]
+    assert [event.attempt for event in sender.told(SendStarted)] == [1, 2, 3]
     assert sender.link.queued == 0
     assert sender.link.deadline() is None
 

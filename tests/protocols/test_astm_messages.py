@@ -139,3 +139,12 @@ def test_no_text_is_lost_or_doubled(parts: list[tuple[bytes, bool]]) -> None:
 def test_bytes_of_any_kind_can_be_split(data: bytes) -> None:
     for message in split_messages(data):
         assert message.text.strip()
+
+
+def test_an_assembler_knows_whether_something_is_pending() -> None:
+    assembler = MessageAssembler()
+    assert not assembler.pending
+    assembler.feed(TEXT[:5], False)
+    assert assembler.pending
+    assembler.feed(TEXT[5:], True)
+    assert not assembler.pending
