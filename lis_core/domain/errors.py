@@ -128,3 +128,11 @@ UNKNOWN_DEFINITION = _kind(401, 422, "Cihaz modeli katalogda yok: {definition}."
 NOTHING_TO_REPLAY = _kind(402, 409, "Mesaj {message} yeniden işlenemez: {problem}.")
 ALREADY_RESOLVED = _kind(403, 409, "Bu kayıt daha önce çözülmüş ({state}).")
 WRONG_ORDER_FOR_RESULT = _kind(404, 409, "{order} isteminde {test} tetkiki yok ya da sonuç beklemiyor.")
+WRONG_MATERIAL = _kind(405, 409, "{test} {material} tüpünden çalışılmaz (uygun: {allowed}).")
+CODE_IS_ANOTHER_TEST = _kind(
+    406, 409, "Cihazın {code} kodu {mapped} tetkikidir, {test} olarak bağlanamaz. Yanlışsa eşleştirmeyi düzeltin."
+)
+WRONG_UNIT = _kind(
+    407, 409, "{test} {unit} biriminde gelmiş, beklenen birim {expected}. Cihaz eşleştirmesine birim dönüşümü ekleyin."
+)
+NUMBERS_GIVEN = _kind(408, 409, "{problem}")

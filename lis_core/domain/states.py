@@ -28,6 +28,11 @@ class TestState(StrEnum):
         """Name in the JSON interface, for example `clinically_approved`."""
         return self.name.lower()
 
+    @property
+    def word(self) -> str:
+        """As a sentence for people says it: "teknik onaylı"."""
+        return _TEST_WORDS[self]
+
     @classmethod
     def from_api(cls, word: str) -> TestState:
         """Raises KeyError for a word that is no state."""
@@ -35,6 +40,18 @@ class TestState(StrEnum):
 
 
 T = TestState
+
+_TEST_WORDS = {
+    T.ORDERED: "istendi",
+    T.COLLECTED: "alındı",
+    T.ACCEPTED: "kabul edildi",
+    T.RUNNING: "çalışılıyor",
+    T.RESULTED: "sonuçlandı",
+    T.TECHNICALLY_APPROVED: "teknik onaylı",
+    T.CLINICALLY_APPROVED: "klinik onaylı",
+    T.REJECTED: "reddedildi",
+    T.CANCELLED: "iptal edildi",
+}
 
 PENDING = frozenset({T.ORDERED, T.COLLECTED, T.ACCEPTED, T.RUNNING})
 """No result yet and still wanted: what an analyser may be offered."""
@@ -72,8 +89,22 @@ class TubeState(StrEnum):
     def api(self) -> str:
         return self.name.lower()
 
+    @property
+    def word(self) -> str:
+        """As a sentence for people says it: "kabul edildi"."""
+        return _TUBE_WORDS[self]
+
 
 S = TubeState
+
+_TUBE_WORDS = {
+    S.EXPECTED: "bekleniyor",
+    S.COLLECTED: "alındı",
+    S.DISPATCHED: "yolda",
+    S.RECEIVED: "kabul edildi",
+    S.CONDITIONAL: "şartlı kabul edildi",
+    S.REJECTED: "reddedildi",
+}
 
 TUBE_MOVES: dict[TubeState, frozenset[TubeState]] = {
     S.EXPECTED: frozenset({S.COLLECTED, S.DISPATCHED, S.RECEIVED, S.CONDITIONAL, S.REJECTED}),

@@ -25,18 +25,6 @@ from lis_core.storage.tables.results import ApprovalKind
 
 HOSPITAL_TOPIC = "hbys.sonuc"
 
-_STATE_WORD = {
-    TestState.ORDERED: "istendi",
-    TestState.COLLECTED: "alındı",
-    TestState.ACCEPTED: "kabul edildi",
-    TestState.RUNNING: "çalışılıyor",
-    TestState.RESULTED: "sonuçlandı",
-    TestState.TECHNICALLY_APPROVED: "teknik onaylı",
-    TestState.CLINICALLY_APPROVED: "klinik onaylı",
-    TestState.REJECTED: "reddedildi",
-    TestState.CANCELLED: "iptal edildi",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class ApprovalOutcome:
@@ -80,7 +68,7 @@ async def approve_technically(work: Work, result_ids: Sequence[int], reason: str
         if not _covers(work.actor, row.group, Role.TECHNICIAN, Role.SPECIALIST):
             return NumuneError(errors.NOT_YOUR_LABORATORY, test=row.test)
         if row.state in (TestState.TECHNICALLY_APPROVED, TestState.CLINICALLY_APPROVED):
-            return NumuneError(errors.CHANGED_MEANWHILE, test=row.test, state=_STATE_WORD[row.state])
+            return NumuneError(errors.CHANGED_MEANWHILE, test=row.test, state=row.state.word)
         if row.state is not TestState.RESULTED:
             return _bad_move(row, "teknik onay")
         if row.current != row.result_id:
@@ -104,7 +92,7 @@ async def approve_clinically(work: Work, result_ids: Sequence[int], reason: str 
         if not _covers(work.actor, row.group, Role.SPECIALIST):
             return NumuneError(errors.NOT_YOUR_LABORATORY, test=row.test)
         if row.state is TestState.CLINICALLY_APPROVED:
-            return NumuneError(errors.CHANGED_MEANWHILE, test=row.test, state=_STATE_WORD[row.state])
+            return NumuneError(errors.CHANGED_MEANWHILE, test=row.test, state=row.state.word)
         if row.state is TestState.RESULTED:
             return NumuneError(errors.NOT_TECHNICALLY_APPROVED, test=row.test)
         if row.state is not TestState.TECHNICALLY_APPROVED:
@@ -363,4 +351,4 @@ def _must_cover(actor: Actor, row: _Row, permission: str, *roles: Role) -> None:
 
 
 def _bad_move(row: _Row, wanted: str) -> NumuneError:
-    return NumuneError(errors.BAD_RESULT_MOVE, test=row.test, state=_STATE_WORD[row.state], wanted=wanted)
+    return NumuneError(errors.BAD_RESULT_MOVE, test=row.test, state=row.state.word, wanted=wanted)

@@ -13,7 +13,11 @@ from datetime import date, datetime
 from decimal import Context, Decimal
 from typing import Any
 
+from sqlalchemy import select
+
 from drivers.messages import Observation
+from lis_core.domain import errors
+from lis_core.domain.errors import NumuneError
 from lis_core.domain.states import TestState
 from lis_core.services.catalog import CatalogTest, CodeMapping
 from lis_core.storage.database import Work
@@ -150,6 +154,29 @@ def facts_of(patient: Patient, order: Order) -> PatientFacts:
         patient.birth_date,
         conditions_of(order.clinical),
     )
+
+
+async def locked_ordered_test(work: Work, ordered_test_id: int) -> tuple[OrderedTest, Order, Patient]:
+    """An ordered test with its order and patient; order, then test, locked. Raises NOT_FOUND."""
+    order_id = await work.session.scalar(select(OrderedTest.order_id).where(OrderedTest.id == ordered_test_id))
+    if order_id is None:
+        raise NumuneError(errors.NOT_FOUND, what="İstenen tetkik")
+    row = (
+        await work.session.execute(
+            select(Order, Patient)
+            .join(Patient, Patient.id == Order.patient_id)
+            .where(Order.id == order_id)
+            .with_for_update(of=Order, key_share=True)
+        )
+    ).one()
+    ordered = await work.session.scalar(
+        select(OrderedTest)
+        .where(OrderedTest.id == ordered_test_id)
+        .with_for_update(of=OrderedTest, key_share=True)
+        .execution_options(populate_existing=True)
+    )
+    assert ordered is not None  # ordered tests are never deleted
+    return ordered, row[0], row[1]
 
 
 async def add_run(

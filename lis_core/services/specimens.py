@@ -24,14 +24,6 @@ from lis_core.services.catalog import catalog
 from lis_core.storage.database import Work
 from lis_core.storage.tables import CustodyEvent, Order, OrderedTest, Scannable, Tube
 
-_STATE_WORD = {
-    TubeState.EXPECTED: "bekleniyor",
-    TubeState.COLLECTED: "alındı",
-    TubeState.DISPATCHED: "yolda",
-    TubeState.RECEIVED: "kabul edildi",
-    TubeState.CONDITIONAL: "şartlı kabul edildi",
-    TubeState.REJECTED: "reddedildi",
-}
 _MOVE_WORD = {
     TubeState.EXPECTED: "bekletme",
     TubeState.COLLECTED: "numune alma",
@@ -67,9 +59,7 @@ async def move_tube(
         tube.repeats = await _event_of(work.session, tube)
         return tube
     if to not in TUBE_MOVES[tube.state]:
-        raise NumuneError(
-            errors.BAD_TUBE_MOVE, barcode=tube.barcode, state=_STATE_WORD[tube.state], wanted=_MOVE_WORD[to]
-        )
+        raise NumuneError(errors.BAD_TUBE_MOVE, barcode=tube.barcode, state=tube.state.word, wanted=_MOVE_WORD[to])
     before = tube.state
     _stamp(work, tube, to, reason)
     work.session.add(
@@ -105,9 +95,7 @@ async def add_aliquot(work: Work, barcode: str, tube_type: str) -> Tube:
     known = await catalog(work.session)
     parent, order_number = await _locked_tube(work, barcode)
     if parent.state is TubeState.REJECTED:
-        raise NumuneError(
-            errors.BAD_TUBE_MOVE, barcode=parent.barcode, state=_STATE_WORD[parent.state], wanted="alikot alma"
-        )
+        raise NumuneError(errors.BAD_TUBE_MOVE, barcode=parent.barcode, state=parent.state.word, wanted="alikot alma")
     kind = known.tube_by_code.get(tube_type)
     if kind is None or kind.material != parent.material:
         raise NumuneError(
