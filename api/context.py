@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
+from lis_core.services.replay import Reread
 from lis_core.settings import Settings
 from lis_core.storage.database import Database
 
@@ -16,11 +17,15 @@ if TYPE_CHECKING:
 class AppContext:
     """Parts given to `create_app`; one per application, kept in `app.state.numune`."""
 
-    def __init__(self, database: Database, settings: Settings, hub: LiveHub, gateway: object | None) -> None:
+    def __init__(
+        self, database: Database, settings: Settings, hub: LiveHub, gateway: object | None, reread: Reread
+    ) -> None:
         self.database = database
         self.settings = settings
         self.hub = hub
         self.gateway = gateway
+        self.reread = reread
+        """How a kept raw message is read again."""
 
 
 def context_of(request: Request) -> AppContext:

@@ -69,6 +69,9 @@ class SecurityHeaders:
         await self.app(scope, receive, with_headers)
 
 
+METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
+
+
 class Counting:
     """Requests and their time by the route's pattern, never by the address as typed (numbers and names stay out)."""
 
@@ -91,16 +94,21 @@ class Counting:
             await self.app(scope, receive, watched)
         finally:
             route = _pattern(scope)
-            REQUESTS.labels(scope["method"], route, str(status)).inc()
+            method = scope["method"] if scope["method"] in METHODS else "other"
+            REQUESTS.labels(method, route, str(status)).inc()
             if route != "/olay":  # a stream lasts as long as its screen is open
                 SECONDS.labels(route).observe(time.perf_counter() - started)
 
 
 def _pattern(scope: MutableMapping[str, Any]) -> str:
-    path = getattr(scope.get("route"), "path", None)
-    if isinstance(path, str):
-        return path
-    return "/static" if scope["path"].startswith("/static/") else "other"
+    """The address with its parameters by name: `/api/v1/orders/{number}`. One word for all that no route knows."""
+    path: str = scope["path"]
+    if path.startswith("/static/"):
+        return "/static"
+    if scope.get("route") is None:
+        return "other"
+    names = {str(value): name for name, value in scope.get("path_params", {}).items()}
+    return "/".join(f"{{{names[part]}}}" if part in names else part for part in path.split("/"))
 
 
 class LastResort:

@@ -9,16 +9,18 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel
+from sqlalchemy import select
 
 from api.auth import LaboratoryActor, require
-from api.context import Db
+from api.context import Db, context_of
 from api.rest.inputs import Code, Cursor, Limit, PathId
 from api.rest.lists import answer_page
 from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError
 from lis_core.domain.visibility import Role
 from lis_core.services.replay import replay
-from lis_core.storage.database import Actor
+from lis_core.storage.database import Actor, Database
+from lis_core.storage.tables import RawMessage
 from lis_core.views.boards import message_picture
 from lis_core.views.order_view import here
 from lis_core.views.seeing import Sight
@@ -129,6 +131,12 @@ async def read_one(message_id: PathId, actor: Watcher, db: Db) -> MessageOut:
     )
 
 
+async def _must_exist(db: Database, message_id: int) -> None:
+    async with db.reading() as session:
+        if await session.scalar(select(RawMessage.id).where(RawMessage.id == message_id)) is None:
+            raise NumuneError(errors.NOT_FOUND, what=f"Ham mesaj {message_id}")
+
+
 class Replayed(BaseModel):
     """What reading the message again gave: results bound now, results left for a person."""
 
@@ -139,10 +147,8 @@ class Replayed(BaseModel):
 
 
 @router.post("/raw-messages/{message_id}/replay", summary="Ham mesajı yeniden işle")
-async def run_again(message_id: PathId, actor: LaboratoryActor, db: Db) -> Replayed:
+async def run_again(request: Request, message_id: PathId, actor: LaboratoryActor, db: Db) -> Replayed:
     """Saklanan mesajı yeniden okur; daha önce bağlanmış sonuç ikinci kez yazılmaz."""
-    outcomes = await replay(db, [message_id], actor)
-    if not outcomes:
-        raise NumuneError(errors.NOT_FOUND, what=f"Ham mesaj {message_id}")
-    one = outcomes[0]
+    await _must_exist(db, message_id)
+    one = (await replay(db, [message_id], actor, context_of(request).reread))[0]
     return Replayed(message_id=one.message_id, results=one.results, unmatched=one.unmatched, problem=one.problem)
