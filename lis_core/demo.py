@@ -187,6 +187,7 @@ async def _load_instruments(session: AsyncSession, port_base: int) -> None:
                 kind="tcp-sunucu",
                 protocol=place.protocol,
                 address=f"127.0.0.1:{port_base + place.port}",
+                settings={"ikinci": "birlikte"},  # simulators and a visitor may both hold the line
             )
         )
         await session.execute(

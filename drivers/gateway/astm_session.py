@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from drivers.gateway.collector import Collected, Collector
 from drivers.gateway.line import BROKEN, NOT_SENT, REFUSED, LineBook
@@ -47,17 +47,17 @@ class AstmSession(asyncio.Protocol):
         self._transfer = 0
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
         self._waiting: FrameReceived | None = None
         self._open = False
 
     # -- the transport's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
         be_quick(transport)
         name = transport.get_extra_info("peername")
         self.peer = f"{name[0]}:{name[1]}" if isinstance(name, tuple) else str(name or self._book.spec.address)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's transports are no subclass
         self._open = self._book.opened(self)
         if not self._open:
             transport.close()
@@ -174,9 +174,10 @@ class AstmSession(asyncio.Protocol):
     def _send(self) -> None:
         self._write(self._link.data_to_send())
         deadline = self._link.deadline()
-        if deadline is None or not self._open or (self._timer is not None and self._timer.when() <= deadline):
+        if deadline is None or not self._open or (self._timer is not None and self._timer_at <= deadline):
             return  # an early timer finds out by itself that it is early: cheaper than one new timer per frame
         self._stop_timer()
+        self._timer_at = deadline
         self._timer = asyncio.get_running_loop().call_at(deadline, self._tick)
 
     def _write(self, data: bytes) -> None:

@@ -1,0 +1,106 @@
+"""How fast a message is read, beside the packages that others use, in the same process and run."""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks.messages import RESULTS, astm, hl7
+
+
+def rate(work: Callable[[], Any], *, seconds: float = 0.6, rounds: int = 5) -> float:
+    """Calls a second: the median of several rounds, so that one disturbed round does not count."""
+    work()
+    calls = 1
+    while True:  # find how many calls fill a round
+        start = time.perf_counter()
+        for _ in range(calls):
+            work()
+        spent = time.perf_counter() - start
+        if spent > seconds / 5:
+            break
+        calls *= 2
+    calls = max(1, int(calls * seconds / spent))
+    figures = []
+    for _ in range(rounds):
+        gc.collect()
+        start = time.perf_counter()
+        for _ in range(calls):
+            work()
+        figures.append(calls / (time.perf_counter() - start))
+    return statistics.median(figures)
+
+
+def in_turn(ours: Callable[[], Any], theirs: Callable[[], Any], rounds: int = 3) -> tuple[float, float]:
+    """Both rates, measured in turn, so that a machine that slows down slows both."""
+    pairs = [(rate(ours, rounds=2), rate(theirs, rounds=2)) for _ in range(rounds)]
+    return statistics.median(a for a, _ in pairs), statistics.median(b for _, b in pairs)
+
+
+def _check(read: list[tuple[str, str]]) -> None:
+    expected = [(code, value) for code, value, *_ in RESULTS]
+    if read != expected:
+        raise AssertionError(f"a decoder read something else: {read[:3]} ...")
+
+
+def our_astm() -> list[tuple[str, str]]:
+    from drivers.protocols import astm_records
+
+    message = astm_records.parse(astm())
+    return [
+        (fields[2].split("^")[4], fields[3])
+        for record in message.records
+        if record.type == "R"
+        for fields in [record.fields]
+    ]
+
+
+def our_hl7() -> list[tuple[str, str]]:
+    from drivers.protocols import hl7 as codec
+
+    columns = codec.Columns((3, 2), 5, 6, 7, 8, 11)
+    return [(row[0], row[1]) for row in codec.parse(hl7()).rows("OBX", columns)]
+
+
+def measure() -> dict[str, Any]:
+    """Rates and ratios; every decoder proves first that it read the 24 results."""
+    import hl7 as peer_hl7
+    from hl7apy.parser import parse_message
+
+    from benchmarks.peers import astm_2025
+    from drivers.definition import load_catalog
+
+    text, astm_bytes, hl7_bytes = hl7().decode(), astm(), hl7()
+    catalog = load_catalog()
+    haematology = catalog.get("sysmex-xn")
+
+    def theirs_hl7() -> list[tuple[str, str]]:
+        message = peer_hl7.parse(text)
+        return [(str(segment[3][0][1]), str(segment[5])) for segment in message.segments("OBX")]
+
+    def theirs_hl7apy() -> Any:
+        return parse_message(text, find_groups=False)
+
+    _check(our_astm())
+    _check(our_hl7())
+    _check(theirs_hl7())
+    _check(astm_2025(astm_bytes))
+    read = haematology.read(astm_bytes)
+    _check([(o.test or "", o.value or "") for o in read.observations])
+
+    astm_ours, astm_theirs = in_turn(our_astm, lambda: astm_2025(astm_bytes))
+    hl7_ours, hl7_theirs = in_turn(our_hl7, theirs_hl7)
+    through = rate(lambda: haematology.read(astm_bytes))
+    started = time.perf_counter()
+    load_catalog()
+    return {
+        "astm": {"numune": astm_ours, "astm-2025": astm_theirs, "ratio": astm_ours / astm_theirs},
+        "hl7": {"numune": hl7_ours, "hl7": hl7_theirs, "ratio": hl7_ours / hl7_theirs},
+        "hl7apy": {"numune": hl7_ours, "hl7apy": (peer := rate(theirs_hl7apy, rounds=2)), "ratio": hl7_ours / peer},
+        "definition": {"messages_per_second": through, "cost_ratio": astm_ours / through},
+        "catalogue_seconds": time.perf_counter() - started,
+        "hl7_bytes": len(hl7_bytes),
+    }

@@ -1,0 +1,144 @@
+"""From the socket to committed, flagged, explained results, beside the bare loop and PostgreSQL's own COPY."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from benchmarks.house import RunningHouse, free_ports, house, wait_for
+from benchmarks.laboratory import PANEL, place_orders
+
+CONNECTIONS = 20
+RESULTS = 24
+
+
+def load(
+    port: int, *, messages: int, framing: str, barcodes: list[str], tests: list[str], queries: list[str]
+) -> dict[str, Any]:
+    """Run the generator in a process of its own; its figures."""
+    with tempfile.TemporaryDirectory() as folder:
+        tubes = Path(folder) / "barcodes"
+        tubes.write_text("\n".join(barcodes))
+        arguments = [
+            sys.executable, "-m", "simulators.load", "--connections", str(CONNECTIONS), "--ports", str(port),
+            "--messages", str(messages), "--results", str(RESULTS), "--framing", framing,
+            "--barcodes-file", str(tubes), "--tests", ",".join(tests),
+        ]  # fmt: skip
+        if queries:
+            asked = Path(folder) / "queries"
+            asked.write_text("\n".join(queries))
+            arguments += ["--queries-file", str(asked), "--query-port", str(port)]
+        done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"the load was not acknowledged whole: {done.stdout} {done.stderr}")
+    return dict(json.loads(done.stdout))
+
+
+def committed(url: str) -> int:
+    with psycopg.connect(url) as connection:
+        row = connection.execute("select count(*) from tetkik_sonuc").fetchone()
+    return int(row[0]) if row else 0
+
+
+def wait_committed(url: str, wanted: int, seconds: float = 180) -> float:
+    """The moment (perf_counter) at which the last result was seen committed."""
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        if committed(url) >= wanted:
+            return time.perf_counter()
+        time.sleep(0.05)
+    raise TimeoutError(f"{committed(url)} of {wanted} results committed")
+
+
+def tests_of_panel(url: str) -> list[str]:
+    with psycopg.connect(url) as connection:
+        rows = connection.execute(
+            "select t.tetkik_kisa_kodu from panel_uyesi u join tetkik t on t.tetkik_kodu = u.tetkik_kodu "
+            "join tetkik p on p.tetkik_kodu = u.panel_kodu where p.tetkik_kisa_kodu = %s order by u.sira",
+            (PANEL,),
+        ).fetchall()
+    return [row[0] for row in rows][:RESULTS]
+
+
+def run_numune(running: RunningHouse, framing: str, messages: int, first: int) -> dict[str, Any]:
+    """One load through the whole system; results a second from the first byte to the last commit."""
+    total = messages * CONNECTIONS
+    numbers = place_orders(running.url, total + 200, first=first)
+    before = committed(running.url)
+    start = time.perf_counter()
+    figures = load(
+        running.port_base,
+        messages=messages,
+        framing=framing,
+        barcodes=numbers[:total],
+        tests=tests_of_panel(running.url),
+        queries=numbers[total:],
+    )
+    end = wait_committed(running.url, before + total * RESULTS)
+    starting = end - start - float(figures["seconds"])  # the generator's own start-up is not the system's time
+    figures["drain_seconds"] = max(0.0, starting)
+    figures["results_committed_per_second"] = total * RESULTS / float(figures["seconds"])
+    figures["memory_mb"] = running.memory() / 1e6
+    return figures
+
+
+def run_bare(framing: str, messages: int, url: str) -> dict[str, Any]:
+    """The same load against the bare loop."""
+    port = free_ports()
+    with tempfile.TemporaryDirectory() as folder:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.bare", str(port), url, f"{folder}/spool"], stdout=subprocess.DEVNULL
+        )
+        try:
+            wait_for(port, process)
+            numbers = [str(50_000_000 + n) for n in range(messages * CONNECTIONS)]
+            return load(port, messages=messages, framing=framing, barcodes=numbers, tests=["WBC"] * RESULTS, queries=[])
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def copy_rate(url: str) -> float:
+    """Rows a second that this machine's PostgreSQL takes by COPY into a table like the results, without guards."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("create table kopya (like tetkik_sonuc including defaults)")
+        rows = connection.execute("select count(*) from tetkik_sonuc").fetchone()
+        with connection.cursor().copy("copy (select * from tetkik_sonuc limit 50000) to stdout") as copy:
+            data = b"".join(bytes(block) for block in copy)
+        count = min(50_000, int(rows[0]) if rows else 0)
+        start = time.perf_counter()
+        with connection.cursor().copy("copy kopya from stdin") as copy:
+            copy.write(data)
+        seconds = time.perf_counter() - start
+        connection.execute("drop table kopya")
+    return count / seconds
+
+
+def measure(scale: float = 1.0) -> dict[str, Any]:
+    """Both framings; 200,000 results in the first one."""
+    whole = int(417 * scale)
+    frames = int(150 * scale)
+    with house() as running:
+        run_numune(running, "message", 10, 30_000_000)  # connections, caches and plans are warm
+        by_message = run_numune(running, "message", whole, 31_000_000)
+        by_record = run_numune(running, "record", frames, 32_000_000)
+        copied = copy_rate(running.url)
+        with psycopg.connect(running.url) as connection:
+            broken = connection.execute("select count(*) from denetim_dogrula()").fetchone()
+        bare_message = run_bare("message", whole, running.url)
+        bare_record = run_bare("record", frames, running.url)
+    return {
+        "message": by_message,
+        "record": by_record,
+        "bare_message": bare_message,
+        "bare_record": bare_record,
+        "copy_rows_per_second": copied,
+        "audit_chain_broken": broken[0] if broken else None,
+    }

@@ -1,0 +1,94 @@
+"""A whole Numune for a benchmark: its own processes, its own embedded PostgreSQL, in a folder of its own."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from lis_core.storage.embedded import EmbeddedServer
+
+
+@dataclass(frozen=True, slots=True)
+class RunningHouse:
+    """A started system."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+    port_base: int
+    http: str
+    folder: Path
+
+    def memory(self) -> int:
+        """Bytes of memory (resident) of the system's processes, the database apart."""
+        total = 0
+        for process in [psutil.Process(self.process.pid), *psutil.Process(self.process.pid).children(recursive=True)]:
+            try:
+                if "postgres" not in process.name():
+                    total += process.memory_info().rss
+            except psutil.NoSuchProcess:
+                continue
+        return total
+
+
+def free_ports(count: int = 90) -> int:
+    """A base from which `count` ports are likely free."""
+    for base in range(21000, 60000, 97):
+        with socket.socket() as one, socket.socket() as other:
+            try:
+                one.bind(("127.0.0.1", base))
+                other.bind(("127.0.0.1", base + count - 1))
+            except OSError:
+                continue
+            return base
+    raise RuntimeError("no free ports")
+
+
+@contextmanager
+def house(*, instruments: bool = False) -> Iterator[RunningHouse]:
+    """Start `numune run --demo`, wait until it answers, stop it at the end."""
+    with tempfile.TemporaryDirectory(prefix="numune-bench-") as folder:
+        data = Path(folder)
+        with EmbeddedServer(data / "pg") as url:
+            base = free_ports()
+            http = f"127.0.0.1:{base + 88}"
+            environment = {
+                **os.environ,
+                "NUMUNE_DATA_DIR": str(data),
+                "NUMUNE_DATABASE_URL": url,
+                "NUMUNE_HTTP": http,
+                "NUMUNE_DEMO_PORT_BASE": str(base),
+                "NUMUNE_DEMO_PASSWORD": "Olcum-Parola-1",
+            }
+            arguments = [sys.executable, "-m", "api.cli", "run", "--demo"]
+            if not instruments:
+                arguments.append("--no-instruments")
+            process = subprocess.Popen(arguments, env=environment, stdout=subprocess.DEVNULL)
+            try:
+                wait_for(base, process)
+                yield RunningHouse(process, url, base, http, data)
+            finally:
+                process.terminate()
+                process.wait(timeout=30)
+
+
+def wait_for(port: int, process: subprocess.Popen[bytes] | None = None, seconds: float = 60) -> None:
+    """Return when something listens. Raises TimeoutError, or RuntimeError where the process ended first."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if process is not None and process.poll() is not None:
+            raise RuntimeError(f"the system ended with {process.returncode}")
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise TimeoutError(f"nothing listens on {port}")
