@@ -16,7 +16,6 @@ from drivers.gateway.spool import Place
 from drivers.links.endpoints import be_quick
 from drivers.messages import Query
 from drivers.protocols.astm_events import (
-    BrokenWhy,
     Event,
     FrameReceived,
     FrameRefused,
@@ -48,7 +47,6 @@ class AstmSession(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
-        self._waiting: FrameReceived | None = None
         self._open = False
 
     # -- the transport's side
@@ -75,10 +73,8 @@ class AstmSession(asyncio.Protocol):
         self._open = False
         self._stop_timer()
         self._book.closed(self)
-        events = self._link.connection_lost(self._now())
-        if self._waiting is None:
-            self._handle(events)
-        # else: the frame at hand is still being stored; `_kept` finishes the transfer after it
+        # A frame that is still being stored keeps the link busy: it ends the transfer when `_kept` has told it.
+        self._handle(self._link.connection_lost(self._now()))
 
     def close(self) -> None:
         """Hang up."""
@@ -118,7 +114,6 @@ class AstmSession(asyncio.Protocol):
             self._book.trouble(f"Anlamsız {len(event.data)} bayt geldi; yok sayıldı.")
 
     def _store(self, frame: FrameReceived) -> None:
-        self._waiting = frame
         received = time.time_ns()
         start = frame.raw.find(frame.text)
 
@@ -131,24 +126,16 @@ class AstmSession(asyncio.Protocol):
 
     def _kept(self, frame: FrameReceived, place: Place, received: int, error: OSError | None) -> None:
         """The spool has the frame on disk, or cannot have it."""
-        self._waiting = None
         if error is not None:
             self._book.trouble(f"Diske yazılamadı ({error.strerror or error}); cihazdan yeniden istendi.")
-            if self._open:
-                self._handle(self._link.not_stored(self._now()))
+            self._handle(self._link.not_stored(self._now()))
             return
-        events: list[Event] = []
-        if self._open:
-            events = self._link.stored(self._now())
-            self._write(self._link.data_to_send())
+        events = self._link.stored(self._now())
+        self._write(self._link.data_to_send())
         # The instrument has its answer; now the message, then what the link read meanwhile.
         for message in self._collector.take(place, received, frame.raw, frame.text, frame.last):
             self._deliver(message)
-        if self._open:
-            self._handle(events)
-        else:
-            self._book.trouble(BROKEN[BrokenWhy.CONNECTION_LOST])
-            self._finish(broken=True)
+        self._handle(events)
 
     def _finish(self, *, broken: bool) -> None:
         for message in self._collector.finish(broken=broken):
@@ -181,7 +168,7 @@ class AstmSession(asyncio.Protocol):
         self._timer = asyncio.get_running_loop().call_at(deadline, self._tick)
 
     def _write(self, data: bytes) -> None:
-        if data and self._transport is not None:
+        if data and self._open and self._transport is not None:
             self._transport.write(data)
 
     def _tick(self) -> None:
