@@ -16,11 +16,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 
-from api import errors, live, rereading, rest, screens
+from api import errors, live, rest, screens
 from api.context import AppContext, database_of
 from api.live import LiveHub
 from api.middleware import BodyLimit, Counting, LastResort, SecurityHeaders
-from lis_core.services.replay import Reread
 from lis_core.settings import Settings
 from lis_core.storage.database import Database
 
@@ -38,16 +37,9 @@ Zamanlar ISO 8601 biçiminde ve saat dilimlidir; dilimi yazılmayan zaman Türki
 
 
 def create_app(
-    database: Database,
-    settings: Settings,
-    hub: LiveHub | None = None,
-    gateway: object | None = None,
-    reread: Reread = rereading.reread,
+    database: Database, settings: Settings, hub: LiveHub | None = None, gateway: object | None = None
 ) -> FastAPI:
-    """The application over these parts.
-
-    hub: None makes one; either way the application starts and stops it. reread: how a kept raw message is read again.
-    """
+    """The application over these parts. `hub`: None makes one; either way the application starts and stops it."""
     app = FastAPI(
         title="Numune",
         description=_DESCRIPTION,
@@ -64,7 +56,7 @@ def create_app(
             Middleware(BodyLimit),
         ],
     )
-    app.state.numune = AppContext(database, settings, hub or LiveHub(database), gateway, reread)
+    app.state.numune = AppContext(database, settings, hub or LiveHub(database), gateway)
     errors.install(app, getattr(screens, "error_page", errors.plain_page))
     app.include_router(rest.router)
     app.include_router(live.router)

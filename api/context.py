@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
+from drivers.gateway import rereading
 from lis_core.services.replay import Reread
 from lis_core.settings import Settings
 from lis_core.storage.database import Database
@@ -17,15 +19,18 @@ if TYPE_CHECKING:
 class AppContext:
     """Parts given to `create_app`; one per application, kept in `app.state.numune`."""
 
-    def __init__(
-        self, database: Database, settings: Settings, hub: LiveHub, gateway: object | None, reread: Reread
-    ) -> None:
+    def __init__(self, database: Database, settings: Settings, hub: LiveHub, gateway: object | None) -> None:
         self.database = database
         self.settings = settings
         self.hub = hub
         self.gateway = gateway
-        self.reread = reread
-        """How a kept raw message is read again."""
+        self._reread: Reread | None = None
+
+    async def reread(self) -> Reread:
+        """How a kept raw message is read again; the definitions are loaded at the first call."""
+        if self._reread is None:
+            self._reread = await asyncio.to_thread(rereading.make)
+        return self._reread
 
 
 def context_of(request: Request) -> AppContext:

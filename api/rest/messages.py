@@ -150,5 +150,5 @@ class Replayed(BaseModel):
 async def run_again(request: Request, message_id: PathId, actor: LaboratoryActor, db: Db) -> Replayed:
     """Saklanan mesajı yeniden okur; daha önce bağlanmış sonuç ikinci kez yazılmaz."""
     await _must_exist(db, message_id)
-    one = (await replay(db, [message_id], actor, context_of(request).reread))[0]
+    one = (await replay(db, [message_id], actor, await context_of(request).reread()))[0]
     return Replayed(message_id=one.message_id, results=one.results, unmatched=one.unmatched, problem=one.problem)

@@ -6,7 +6,7 @@ may not see elsewhere is not shown to him here either.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,23 +14,26 @@ from typing import Any
 from sqlalchemy import func, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from lis_core.storage.tables import AuditEntry, AuditHead, OrderedTest, Result
+from lis_core.domain.states import TestState
+from lis_core.storage.tables import AuditEntry, AuditHead, OrderedTest
 from lis_core.views.order_view import here
 from lis_core.views.pages import Page, cut, read_cursor, write_cursor
 from lis_core.views.seeing import Sight
 
 HIDDEN = "(klinik onaydan önce gösterilmez)"
 
-VALUE_KEYS = frozenset(
+VALUE_FREE = frozenset(
     {
-        "deger", "sonuc", "tetkik_sonucu", "cihaz_tetkik_sonucu", "sayisal_sonuc", "sayisal_deger", "icerik",
-        "tetkik_sonucu_durumu", "bayrak", "value", "number", "flag", "observation",
+        *("tetkik_durumu", "tetkik_sonuc_kodu", "istem_tetkik_kodu", "istenen_cihaz_kodu", "surum", "kosu_no"),
+        *("durum", "neden", "onay_turu", "tetkik", "cihaz", "numune_numarasi", "barkod", "ham_mesaj_kodu"),
     }
-)  # fmt: skip
-"""Names under which an entry about a result may hold its value."""
+)
+"""Facts that never hold a value. Any other fact about a result may (a reason, too, often repeats the value)."""
 
 ABOUT_RESULTS = frozenset({"tetkik_sonuc", "istem_tetkik", "onay", "eslesmeyen_sonuc"})
 """Entities whose entries may hold a value."""
+
+Facts = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,32 +82,34 @@ async def list_audit(session: AsyncSession, sight: Sight, question: AuditQuestio
     if question.cursor is not None:
         chosen = chosen.where(tuple_(AuditEntry.at, AuditEntry.number) < read_cursor(question.cursor))
     rows, more = cut((await session.scalars(chosen)).all(), question.limit)
-    readable = await _readable(session, sight, rows)
-    lines = [_row(row, readable) for row in rows]
+    tests = await _tests_of(session, rows)
+    lines = [_row(row, sight, tests) for row in rows]
     return Page(lines, write_cursor(rows[-1].at, rows[-1].number) if more else None)
 
 
-async def _readable(session: AsyncSession, sight: Sight, rows: Any) -> frozenset[tuple[str, str]]:
-    """Entities (type, id) of the page whose present value this person may see anyway."""
-    results = [int(row.entity_id) for row in rows if row.entity == "tetkik_sonuc" and row.entity_id.isdigit()]
-    tests = [int(row.entity_id) for row in rows if row.entity == "istem_tetkik" and row.entity_id.isdigit()]
-    found: set[tuple[str, str]] = set()
-    if results:
-        of_results = await session.execute(
-            select(Result.id, OrderedTest.group, OrderedTest.state)
-            .join(OrderedTest, OrderedTest.id == Result.ordered_test_id)
-            .where(Result.id.in_(results), Result.id == OrderedTest.result_id)
+Standing = tuple[str, TestState, int | None]
+"""How an ordered test stands now: its work group, its state, its valid run."""
+
+
+async def _tests_of(session: AsyncSession, rows: Sequence[AuditEntry]) -> dict[str, Standing]:
+    """The ordered tests that entries of this page are about, by id as the audit writes it."""
+    ids = [int(row.entity_id) for row in rows if row.entity == "istem_tetkik" and row.entity_id.isdigit()]
+    if not ids:
+        return {}
+    found = await session.execute(
+        select(OrderedTest.id, OrderedTest.group, OrderedTest.state, OrderedTest.result_id).where(
+            OrderedTest.id.in_(ids)
         )
-        found |= {("tetkik_sonuc", str(key)) for key, group, state in of_results if sight.sees(group, state)}
-    if tests:
-        of_tests = await session.execute(select(OrderedTest.id, OrderedTest.group).where(OrderedTest.id.in_(tests)))
-        # The entries of a test speak of all its runs, the ones that nobody approved included.
-        found |= {("istem_tetkik", str(key)) for key, group in of_tests if sight.sees_every_run(group)}
-    return frozenset(found)
+    )
+    return {str(key): (group, state, result_id) for key, group, state, result_id in found}
 
 
-def _row(row: AuditEntry, readable: frozenset[tuple[str, str]]) -> AuditRow:
-    hide = row.entity in ABOUT_RESULTS and (row.entity, row.entity_id) not in readable
+def _row(row: AuditEntry, sight: Sight, tests: Mapping[str, Standing]) -> AuditRow:
+    standing = tests.get(row.entity_id) if row.entity == "istem_tetkik" else None
+    before, after = row.before, row.after
+    if row.entity in ABOUT_RESULTS:
+        before = before if _may_read(sight, standing, before) else _without_values(before)
+        after = after if _may_read(sight, standing, after) else _without_values(after)
     return AuditRow(
         chain=row.chain,
         number=row.number,
@@ -114,18 +119,24 @@ def _row(row: AuditEntry, readable: frozenset[tuple[str, str]]) -> AuditRow:
         action=row.action,
         entity=row.entity,
         entity_id=row.entity_id,
-        before=_hidden(row.before) if hide else row.before,
-        after=_hidden(row.after) if hide else row.after,
+        before=before,
+        after=after,
     )
 
 
-def _hidden(facts: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def _may_read(sight: Sight, standing: Standing | None, facts: Facts | None) -> bool:
+    """True where the run that these facts speak of is one whose value this person may see today."""
+    if standing is None or facts is None:
+        return False
+    group, state, valid = standing
+    about = facts.get("tetkik_sonuc_kodu")
+    return sight.sees_every_run(group) or (about is not None and about == valid and sight.sees(group, state))
+
+
+def _without_values(facts: Facts | None) -> dict[str, Any] | None:
     if facts is None:
         return None
-    return {
-        name: HIDDEN if name in VALUE_KEYS else _hidden(value) if isinstance(value, Mapping) else value
-        for name, value in facts.items()
-    }
+    return {name: value if name in VALUE_FREE or value is None else HIDDEN for name, value in facts.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -282,6 +282,24 @@ async def test_raw_messages_are_kept_and_shown_with_their_control_characters(cli
     assert (await desk.get("/api/v1/raw-messages", params={"state": "islendi"})).status_code == 422
 
 
+async def test_a_kept_message_is_read_again_without_doubling(clinic: Clinic) -> None:
+    """The result waited because nobody knew the number; the order came later, and the message is replayed."""
+    await clinic.measure("1777", GLU="92")
+    desk = await clinic.as_("teknisyen")
+    [message] = (await desk.get("/api/v1/raw-messages")).json()
+    assert (message["results"], message["unmatched"]) == (0, 1)
+    await clinic.place("GLU", by="ailehekimi", number="1777")
+    first = await desk.post(f"/api/v1/raw-messages/{message['id']}/replay")
+    assert first.json() == {"message_id": message["id"], "results": 1, "unmatched": 0, "problem": None}
+    again = await desk.post(f"/api/v1/raw-messages/{message['id']}/replay")
+    assert again.status_code == 200
+    assert len((await desk.get("/api/v1/results?order=1777&every_run=true")).json()) == 1
+    assert (await desk.post("/api/v1/raw-messages/99999999/replay")).status_code == 404
+    assert (
+        await (await clinic.as_("yonetici")).post(f"/api/v1/raw-messages/{message['id']}/replay")
+    ).status_code == 403
+
+
 async def test_a_result_of_nobody_is_bound_by_a_person_or_closed(clinic: Clinic) -> None:
     placed = await clinic.place("GLU", "UREA")
     await clinic.measure("77665544", GLU="92", UREA="33")
@@ -307,9 +325,7 @@ async def test_control_measurements_are_listed_apart(clinic: Clinic) -> None:
     from lis_core.services.ingest_batch import apply_batch
     from tests.ingest.conftest import message, result
 
-    await apply_batch(
-        clinic.database, [message(result("QC-LOW", "GLU", "81", kind="qc", lot="L77"), line="genel")]
-    )
+    await apply_batch(clinic.database, [message(result("QC-LOW", "GLU", "81", kind="qc", lot="L77"), line="genel")])
     desk = await clinic.as_("teknisyen")
     rows = (await desk.get("/api/v1/qc/results", params={"instrument": "genel"})).json()
     assert [(row["instrument_test"], row["value"], row["number"]) for row in rows] == [("GLU", "81", 81.0)]

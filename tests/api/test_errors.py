@@ -103,9 +103,7 @@ async def test_an_order_that_cannot_be_is_refused_with_the_reason(
 async def test_text_that_is_no_json(clinic: Clinic) -> None:
     doctor = await clinic.as_("hekim")
     for content in (b"{", b"\xff\xfe", b'{"tests": ["\\ud800"]}', b"", b"[" * 50_000):
-        answer = await doctor.post(
-            "/api/v1/orders", content=content, headers={"content-type": "application/json"}
-        )
+        answer = await doctor.post("/api/v1/orders", content=content, headers={"content-type": "application/json"})
         assert (answer.status_code, answer.json()["code"]) == (422, "NUM-0001"), content[:20]
 
 
