@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
+
 from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from barcode.numbers import NumberRange, clash
 from lis_core.domain import errors
@@ -13,6 +17,26 @@ from lis_core.storage.tables import BarcodeRange, Physician
 
 _HAND_OUT_LOCK = 7_301_950
 """Two people who hand out numbers at once do it one after the other: ranges cannot overlap unseen."""
+
+
+@dataclass(frozen=True, slots=True)
+class GivenRange:
+    """One line of the distribution list."""
+
+    first: int
+    last: int
+    physician: str
+    at: datetime
+
+
+async def given_ranges(session: AsyncSession) -> list[GivenRange]:
+    """The distribution list, by number."""
+    rows = await session.execute(
+        select(BarcodeRange, Physician)
+        .join(Physician, Physician.id == BarcodeRange.physician_id, isouter=True)
+        .order_by(BarcodeRange.first)
+    )
+    return [GivenRange(row.first, row.last, who.full_name if who else "", row.created_at) for row, who in rows]
 
 
 async def hand_out(work: Work, first: int, last: int, physician: str) -> BarcodeRange:
@@ -26,10 +50,7 @@ async def hand_out(work: Work, first: int, last: int, physician: str) -> Barcode
     if owner is None:
         raise NumuneError(errors.UNKNOWN_PHYSICIAN, physician=physician)
     known = await catalog(work.session)
-    rows = await work.session.execute(
-        select(BarcodeRange, Physician).join(Physician, Physician.id == BarcodeRange.physician_id, isouter=True)
-    )
-    given = [NumberRange(row.first, row.last, who.full_name if who else "?") for row, who in rows]
+    given = [NumberRange(row.first, row.last, row.physician) for row in await given_ranges(work.session)]
     try:
         wanted = NumberRange(first, last, owner.full_name)
     except ValueError:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from sqlalchemy import select, text
 
+from drivers.messages import Delivery, Observation
 from lis_core.domain.identity import synthetic_tc
 from lis_core.domain.states import TestState, TubeState
 from lis_core.domain.visibility import Role
 from lis_core.services.catalog import catalog
+from lis_core.services.ingest_batch import apply_batch
 from lis_core.services.orders import OrderRequest, PlacedOrder, place_order
 from lis_core.services.patients import PatientData
 from lis_core.services.result_rows import add_run, facts_of, judge_value
@@ -142,6 +144,17 @@ async def result(lab: Database, number: str, code: str, value: str) -> int:
             decisions=[],
         )
         return stored.id
+
+
+async def analyser_sends(lab: Database, line: str, specimen: str | None, test: str, value: str, **more: Any) -> None:
+    """An analyser reports one result on its line; the bytes are what a generic ASTM analyser would send."""
+    observation = Observation(kind="result", specimen=specimen, test=test, value=value, raw={"record": 3}, **more)
+    raw = f"H|\\^&\rO|1|{specimen or ''}\rR|1|^^^{test}|{value}\rL|1|N\r".encode()
+    key = f"deneme-{next(_measurements)}"
+    delivery = Delivery(
+        key=key, line=line, received_at=datetime.now(UTC), protocol="astm", raw=raw, observations=[observation]
+    )
+    await apply_batch(lab, [delivery])
 
 
 async def audit_of(lab: Database, entity: str, entity_id: object) -> list[AuditEntry]:

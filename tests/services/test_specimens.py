@@ -16,6 +16,7 @@ from lis_core.services.orders import add_tests
 from lis_core.services.specimens import add_aliquot, find_scanned, move_tube
 from lis_core.storage.database import Database
 from lis_core.storage.tables import CustodyEvent, OrderedTest, Tube, User
+from lis_core.views.seeing import Sight
 from lis_core.views.worklists import missing_tubes
 from tests.services import steps
 
@@ -46,7 +47,8 @@ async def test_the_lost_haemogram_tube_is_on_record(lab: Database) -> None:
     placed = await steps.order(lab, ["GLU", "CBC"], by="ailehekimi", number="1001")
     await steps.tube_moves(lab, "100101", TubeState.RECEIVED)
     async with lab.reading() as session:
-        missing = await missing_tubes(session, datetime.now(UTC) - timedelta(hours=1))
+        reception = Sight(await steps.user(lab, "kabul"))
+        missing = await missing_tubes(session, reception, datetime.now(UTC) - timedelta(hours=1))
     assert [(tube.number, tube.barcode, tube.caption, tube.siblings) for tube in missing] == [
         ("1001", "100102", "Hemogram", 1)
     ]

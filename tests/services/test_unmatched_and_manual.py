@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from sqlalchemy import select, text
 
-from drivers.messages import Delivery, Observation
 from lis_core.domain import errors
 from lis_core.domain.errors import ErrorKind, NumuneError
 from lis_core.domain.states import TestState, TubeState
 from lis_core.domain.visibility import Role
 from lis_core.services.approvals import approve_technically
-from lis_core.services.ingest_batch import apply_batch
 from lis_core.services.instruments import MappingData, save_mapping
 from lis_core.services.manual import enter_result
 from lis_core.services.orders import cancel_tests
@@ -28,18 +25,7 @@ from tests.services import steps
 
 async def arrives(lab: Database, specimen: str | None, test: str, value: str, **more: Any) -> int:
     """A result that cannot be bound comes from the generic analyser; returns the waiting row."""
-    observation = Observation(
-        kind="result", specimen=specimen, test=test, value=value, raw={"record": 3}, rack="7", position="2", **more
-    )
-    delivery = Delivery(
-        key=f"deneme-{specimen}-{test}-{value}-{datetime.now(UTC).timestamp()}",
-        line="genel",
-        received_at=datetime.now(UTC),
-        protocol="astm",
-        raw=b"H|\\^&\rL|1\r",
-        observations=[observation],
-    )
-    await apply_batch(lab, [delivery])
+    await steps.analyser_sends(lab, "genel", specimen, test, value, rack="7", position="2", **more)
     async with lab.reading() as session:
         row = await session.scalar(select(UnmatchedResult).order_by(UnmatchedResult.id.desc()).limit(1))
     assert row is not None
