@@ -5,8 +5,22 @@ from __future__ import annotations
 from sqlalchemy import func, select, text
 
 from lis_core.demo import load_demo
+from lis_core.demo_orders import load_demo_orders
+from lis_core.domain.identity import is_synthetic_tc
 from lis_core.storage.database import Database
-from lis_core.storage.tables import Connection, Instrument, InstrumentTest, Range, Test, User
+from lis_core.storage.tables import (
+    Connection,
+    Instrument,
+    InstrumentTest,
+    Order,
+    OrderedTest,
+    Patient,
+    Range,
+    Result,
+    Test,
+    UnmatchedResult,
+    User,
+)
 
 
 async def test_everything_the_contract_names_is_there(lab: Database) -> None:
@@ -44,3 +58,37 @@ async def test_loading_again_changes_nothing_but_ports(lab: Database) -> None:
         broken = (await session.execute(text("select * from denetim_dogrula()"))).all()
     assert address == "127.0.0.1:5075"
     assert broken == []
+
+
+async def test_the_demonstration_opens_with_work_in_every_stage(lab: Database) -> None:
+    async def stages() -> dict[str, int]:
+        async with lab.reading() as session:
+            rows = await session.execute(select(OrderedTest.state, func.count()).group_by(OrderedTest.state))
+            return {state.api: count for state, count in rows.tuples()}
+
+    await load_demo_orders(lab)
+    found = await stages()
+    assert set(found) == {
+        "ordered",
+        "collected",
+        "accepted",
+        "resulted",
+        "technically_approved",
+        "clinically_approved",
+        "rejected",
+    }
+    async with lab.reading() as session:
+        patients = list(await session.scalars(select(Patient.tc)))
+        waiting = (await session.scalars(select(UnmatchedResult))).all()
+        numbers = list(await session.scalars(select(Order.number)))
+        panic = await session.scalar(select(func.count()).select_from(Result).where(Result.flag == "P!"))
+        broken = (await session.execute(text("select * from denetim_dogrula()"))).all()
+    assert len(patients) == 20
+    assert all(tc is not None and is_synthetic_tc(tc) for tc in patients)
+    assert [row.cause for row in waiting] == ["numune_yok"]
+    assert "1001" not in numbers  # pre-printed numbers stay free for whoever tries them
+    assert panic
+    assert broken == []
+
+    await load_demo_orders(lab)
+    assert await stages() == found
