@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 
 from lis_core.domain.states import TubeState
-from lis_core.storage.database import Database, program
-from lis_core.storage.tables import AuditEntry
+from lis_core.services import (
+    approvals,
+    barcode_ranges,
+    instruments,
+    manual,
+    orders,
+    patients,
+    specimens,
+    unmatched,
+)
+from lis_core.services.instruments import ConnectionData, InstrumentData, MappingData
+from lis_core.storage.database import Database, Work, program
+from lis_core.storage.tables import AuditEntry, UnmatchedResult
 from tests.services import steps
 
 
@@ -138,3 +151,76 @@ async def test_a_use_case_that_fails_leaves_no_trace_anywhere(lab: Database) -> 
         assert (
             await session.execute(text("select count(*) from giden_kutusu where konu = 'deneme'"))
         ).scalar_one() == 0
+
+
+async def test_every_use_case_leaves_its_row(lab: Database) -> None:
+    """One call of each service, one transaction each: none passes without saying who did what to what."""
+    placed = await steps.order(lab, ["GLU", "K", "ESR", "HBSAG"])
+    serum = placed.specimens[0].barcode
+    await steps.accepted(lab, placed)
+    glucose = await steps.result(lab, placed.number, "GLU", "92")
+    second = await steps.result(lab, placed.number, "GLU", "93")
+    esr = await steps.ordered_test(lab, placed.number, "ESR")
+    test = await steps.ordered_test(lab, placed.number, "GLU")
+    for specimen, value in ((None, "0.2"), ("424242", "0.3")):
+        await steps.analyser_sends(lab, "genel", specimen, "HBSAG", value)
+    async with lab.reading() as session:
+        first_waiting, second_waiting = list(
+            await session.scalars(select(UnmatchedResult.id).order_by(UnmatchedResult.id))
+        )
+    person = steps.person(hospital_id="A-1")
+    other = steps.person(tc=None, hospital_id="A-2")
+    number = placed.number
+    instrument = InstrumentData(code="ek", name="Ek", definition="generic-astm")
+    line = ConnectionData(name="ek", instrument="ek", kind="seri", protocol="astm", address="/dev/ttyS9")
+    deeds: list[tuple[str, str, Callable[[Work], Awaitable[object]]]] = [
+        ("hekim", "hasta", lambda w: patients.find_or_register(w, person)),
+        ("hekim", "hasta", lambda w: patients.find_or_register(w, other)),
+        ("hekim", "hasta", lambda w: patients.update_patient(w, replace(person, phone="0505"))),
+        ("hekim", "hasta", lambda w: patients.merge_patients(w, person, other)),
+        ("hekim", "tetkik_istem", lambda w: orders.add_tests(w, number, ["UREA"])),
+        ("hekim", "tetkik_istem", lambda w: orders.cancel_tests(w, number, ["UREA"], "vazgeçildi")),
+        ("teknisyen", "tetkik_numune", lambda w: specimens.add_aliquot(w, serum, "01")),
+        ("teknisyen", "tetkik_numune", lambda w: specimens.move_tube(w, serum, TubeState.CONDITIONAL, "lipemik")),
+        ("teknisyen", "istem_tetkik", lambda w: manual.enter_result(w, esr.id, "12")),
+        ("teknisyen", "istem_tetkik", lambda w: approvals.choose_run(w, test.id, glucose, "ilk koşu doğru")),
+        ("teknisyen", "istem_tetkik", lambda w: approvals.approve_technically(w, [glucose])),
+        ("uzman", "istem_tetkik", lambda w: approvals.approve_clinically(w, [glucose])),
+        ("uzman", "istem_tetkik", lambda w: approvals.withdraw(w, glucose, "yanlış hasta")),
+        ("uzman", "istem_tetkik", lambda w: approvals.request_repeat(w, glucose)),
+        (
+            "teknisyen",
+            "eslesmeyen_sonuc",
+            lambda w: unmatched.bind_unmatched(
+                w, first_waiting, barcode_or_number=number, test_code="HBSAG", reason="rafta"
+            ),
+        ),
+        ("teknisyen", "eslesmeyen_sonuc", lambda w: unmatched.dismiss_unmatched(w, second_waiting, "deneme")),
+        ("yonetici", "cihaz", lambda w: instruments.save_instrument(w, instrument)),
+        ("yonetici", "baglanti", lambda w: instruments.save_connection(w, line)),
+        (
+            "yonetici",
+            "tetkik_cihaz_eslesme",
+            lambda w: instruments.save_mapping(w, MappingData(instrument="ek", test="GLU", incoming="1")),
+        ),
+        ("yonetici", "cihaz", lambda w: instruments.set_service(w, "ek", False, "bakım")),
+        ("yonetici", "barkod_araligi", lambda w: barcode_ranges.hand_out(w, 8001, 8002, "H-100")),
+    ]
+    assert second != glucose
+    for place, (username, entity, deed) in enumerate(deeds):
+        before = await newest(lab)
+        async with lab.work(await steps.user(lab, username)) as work:
+            await deed(work)
+        async with lab.reading() as session:
+            rows = list(
+                await session.scalars(select(AuditEntry).where(AuditEntry.chain == "ekran", AuditEntry.number > before))
+            )
+        said = [row for row in rows if (row.entity, row.actor, row.address) == (entity, username, "127.0.0.1")]
+        assert said, f"{place}. iş ({entity}) denetimde yok"
+        assert all(row.after is not None or row.before is not None for row in said)
+    assert await steps.chain_problems(lab) == []
+
+
+async def newest(lab: Database) -> int:
+    async with lab.reading() as session:
+        return await session.scalar(select(func.max(AuditEntry.number)).where(AuditEntry.chain == "ekran")) or 0
