@@ -1,0 +1,186 @@
+"""What the host says to an HL7 query: RSP^K11 and OML^O33 (IHE LAW), or ORR^O02 (blood counters).
+
+The messages are written by `drivers.protocols.law`; here a definition's settings and an order become its arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+
+from drivers.language import Answer, DefinitionError, Law, Orm
+from drivers.messages import Query, WorkOrder, WorkPatient, WorkTest
+from drivers.protocols.hl7 import Hl7Error, Message, parse
+from drivers.protocols.law import (
+    Code,
+    Container,
+    Envelope,
+    OrmSetting,
+    OrmWork,
+    Patient,
+    WorkQuery,
+    WorkStep,
+    no_work,
+    orm_response,
+    query_response,
+    read_orm_query,
+    read_work_query,
+    work_order,
+)
+
+_SEXES = {"K": "F", "E": "M", "F": "F", "M": "M", "O": "O"}
+
+
+class LawAnswer:
+    """The [answer.law] table: the query is acknowledged, then each specimen gets its OML^O33."""
+
+    def __init__(self, law: Law) -> None:
+        self._law = law
+        self._profile = tuple(law.profile.split("^"))
+
+    def answer(
+        self, query: Query, orders: Sequence[WorkOrder], *, now: datetime, sender: str, control_id: str
+    ) -> list[bytes]:
+        """RSP^K11 first, then one OML^O33 for each specimen: work, or "nothing to do" (ORC-1 DC)."""
+        request = _request(query)
+        if request is None or query.cancels:
+            return []
+        try:
+            asked = read_work_query(request)
+        except Hl7Error:  # the definition calls another message type a query
+            return []
+        understood = not asked.problems
+        messages = [query_response(asked, understood, control_id=_numbered(control_id, 0), now=now)]
+        if not understood:
+            return messages
+        for place, (container, order) in enumerate(self._containers(asked, query, orders), 1):
+            envelope = self._envelope(asked.message, now, sender, _numbered(control_id, place))
+            steps = [self._step(test, f"{control_id[-36:]}-{place}-{n}") for n, test in enumerate(order.tests, 1)]
+            if steps:
+                messages.append(work_order(container, steps, self._patient(order.patient), envelope))
+            else:
+                messages.append(no_work(container, envelope))
+        return messages
+
+    def _containers(
+        self, asked: WorkQuery, query: Query, orders: Sequence[WorkOrder]
+    ) -> list[tuple[Container, WorkOrder]]:
+        told = {order.specimen: order for order in orders}
+        if query.specimens:
+            wanted = [told.get(name) or WorkOrder(specimen=name, known=False) for name in query.specimens]
+        elif query.everything:
+            wanted = [order for order in orders if order.tests]  # a query for all names no tube to say DC for
+        else:
+            wanted = list(orders[:1]) or [WorkOrder(specimen="", known=False)]
+        return [(self._container(asked, order), order) for order in wanted]
+
+    def _container(self, asked: WorkQuery, order: WorkOrder) -> Container:
+        material = Code(order.material, "", self._law.material_system) if order.material else None
+        return Container(
+            id=order.specimen or asked.container,
+            material=material,
+            collected=order.collected_at,
+            rack=asked.rack,
+            position=asked.position,
+            tray=asked.tray,
+            tray_position=asked.tray_position,
+        )
+
+    def _envelope(self, request: Message, now: datetime, sender: str, control_id: str) -> Envelope:
+        return Envelope(
+            control_id=control_id,
+            now=now,
+            sending=(sender, request.msh.whole(6)),
+            receiving=(request.msh.whole(3), request.msh.whole(4)),
+            profile=self._profile,
+            version=self._law.version,
+            charset=request.charset or "UNICODE UTF-8",
+            fold=True,
+        )
+
+    def _step(self, test: WorkTest, spare_id: str) -> WorkStep:
+        """One work step. Its id may never be used twice: without one of ours, this answer's control id makes one."""
+        return WorkStep(
+            awos_id=test.reference or spare_id,
+            test=Code(test.code, test.name, self._law.system),
+            priority=test.priority if self._law.priority else "",
+            dilution=test.dilution,
+        )
+
+    def _patient(self, patient: WorkPatient | None) -> Patient | None:
+        return _patient(patient) if patient is not None and self._law.patient else None
+
+
+class OrmAnswer:
+    """The [answer.orm] table: one ORR^O02."""
+
+    def __init__(self, orm: Orm) -> None:
+        self._orm = orm
+        self._service = _code(orm.service)
+        self._settings = [(_code(setting.name), setting) for setting in orm.settings]
+
+    def answer(
+        self, query: Query, orders: Sequence[WorkOrder], *, now: datetime, sender: str, control_id: str
+    ) -> list[bytes]:
+        """How to run the tube, or AR where there is nothing to run."""
+        request = _request(query)
+        asked = read_orm_query(request) if request is not None else None
+        if asked is None or query.cancels:
+            return []
+        order = next((order for order in orders if order.specimen in query.specimens), None)
+        work = self._work(order) if order is not None and order.tests else None
+        return [orm_response(asked, work, control_id=control_id, now=now)]
+
+    def _work(self, order: WorkOrder) -> OrmWork:
+        tests = self._orm.join.join(test.code for test in order.tests)
+        settings = tuple(
+            OrmSetting(setting.type, name, setting.value.replace("{tests}", tests)) for name, setting in self._settings
+        )
+        return OrmWork(
+            patient=_patient(order.patient or WorkPatient()),
+            settings=settings,
+            service=self._service,
+            collected=order.collected_at,
+        )
+
+
+def hl7_answer(answer: Answer) -> LawAnswer | OrmAnswer:
+    """The answer that a definition describes. Raises DefinitionError."""
+    if answer.law is not None and answer.orm is None:
+        return LawAnswer(answer.law)
+    if answer.orm is not None and answer.law is None:
+        return OrmAnswer(answer.orm)
+    raise DefinitionError("HL7 için [answer.law] ya da [answer.orm] tablolarından biri gereklidir")
+
+
+def _request(query: Query) -> Message | None:
+    """The query as it came, for what the answer must repeat."""
+    try:
+        return parse(str(query.echo.get("request", "")).encode("latin-1"))
+    except Hl7Error:
+        return None
+
+
+def _numbered(control_id: str, place: int) -> str:
+    """A control id for each message of one answer."""
+    return f"{control_id}-{place}" if place else control_id
+
+
+def _code(text: str) -> Code:
+    parts = [*text.split("^"), "", "", ""]
+    return Code(parts[0], parts[1], parts[2])
+
+
+def _patient(patient: WorkPatient) -> Patient:
+    born = patient.birth_date
+    try:
+        birth = date(int(born[:4]), int(born[4:6]), int(born[6:8])) if len(born) == 8 else None
+    except ValueError:
+        birth = None
+    return Patient(
+        id=patient.identifier,
+        family=patient.family_name,
+        given=patient.given_name,
+        birth_date=birth,
+        sex=_SEXES.get(patient.sex, "U"),
+    )

@@ -1,0 +1,129 @@
+"""What the grammar of a definition cannot see: expressions that do not compile, places that make no sense together.
+
+Checked when a definition is loaded; its reader is compiled when the first message comes (or by `prepare`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from drivers.language import DefinitionError, DefinitionFile, Item, Place, Value, When
+from drivers.places import compiled, parse_path
+from drivers.protocols.astm_options import LinkOptions
+
+LEAF = {"astm": "R", "hl7": "OBX"}
+TRAILING = {"astm": frozenset(("C", "M", "S")), "hl7": frozenset(("INV", "TCD", "SID", "NTE"))}
+_RECORDS = frozenset("HPOCRQLMS")
+
+
+def check(file: DefinitionFile) -> None:
+    """Raises DefinitionError."""
+    _check_parts(file)
+    for pattern in [*_expressions(file), *_row_and_comment_expressions(file)]:
+        compiled(pattern)
+    for name in ("specimen", "test", "value"):
+        if not getattr(file, name).places:
+            raise DefinitionError(f"[{name}] için from gereklidir")
+    for name in file.__struct_fields__:
+        part = getattr(file, name)
+        if isinstance(part, Item):
+            _check_item(name, part, file.protocol)
+    _check_value(file.value, file.protocol)
+
+
+def _check_parts(file: DefinitionFile) -> None:
+    if "query" in file.directions and (file.query is None or file.answer is None):
+        raise DefinitionError("directions içinde query varsa [query] ve [answer] gereklidir")
+    if file.query is not None and not file.query.specimen:
+        raise DefinitionError("[query] specimen gereklidir")
+    if file.query is not None and file.protocol == "hl7" and not file.query.on:
+        raise DefinitionError("[query.on] soran mesaj türlerini söylemelidir")
+    if file.protocol == "astm":
+        try:
+            LinkOptions(**link_options(file))
+        except (TypeError, ValueError) as error:
+            raise DefinitionError(f"[link]: {error}") from error
+
+
+def link_options(file: DefinitionFile) -> dict[str, Any]:
+    """What [link] says about the link itself: keyword arguments of `LinkOptions` or `MllpOptions`."""
+    mllp = ("missing_vt", "max_block")
+    return {
+        name: value
+        for name, value in msgspec.structs.asdict(file.link).items()
+        if value is not None
+        and name not in ("cut", "frame_text", "connects")
+        and (name in mllp) == (file.protocol == "hl7")
+    }
+
+
+def _check_item(name: str, item: Item, protocol: str) -> None:
+    """Places of the result itself come before those above it; every record is one of this protocol."""
+    above = False
+    for place in item.places:
+        path = parse_path(place if isinstance(place, str) else place.at)
+        if (path.record in _RECORDS) != (protocol == "astm"):
+            raise DefinitionError(f"[{name}] {path.text}: bu protokolde böyle bir kayıt yok")
+        own = path.record == LEAF[protocol]
+        if own and above:
+            raise DefinitionError(f"[{name}]: sonucun kendi yerleri üst kayıtlardaki yerlerden önce gelmelidir")
+        above = above or not (own or path.record in TRAILING[protocol])
+        if own and name in ("specimen", "patient"):
+            raise DefinitionError(f"[{name}] {path.text}: sonuç kaydında olamaz")
+
+
+def _check_value(value: Value, protocol: str) -> None:
+    if not value.typed:
+        return
+    first = value.places[0]
+    if protocol != "hl7" or len(value.places) != 1 or not isinstance(first, str) or parse_path(first).component:
+        raise DefinitionError("[value] typed = true yalnız HL7'de, tek ve bütün bir alanla kullanılır")
+
+
+def _expressions(part: object) -> Iterator[str]:
+    """Every regular expression of a definition."""
+    if isinstance(part, Place):
+        yield from (text for text in (part.match, part.unless) if text is not None)
+        yield from part.when.values()
+        return
+    if isinstance(part, (list, tuple)):
+        for entry in part:
+            yield from entry.values() if isinstance(entry, dict) else _expressions(entry)
+        return
+    if not isinstance(part, msgspec.Struct):
+        return
+    for name in part.__struct_fields__:
+        value = getattr(part, name)
+        if name in _EXPRESSION_LISTS:
+            yield from value
+        elif name in _EXPRESSIONS and isinstance(value, str):
+            yield value
+        elif name in _CONDITIONS:
+            yield from _conditions(value)
+        else:
+            yield from _expressions(value)
+
+
+_EXPRESSION_LISTS = frozenset(("not_read", "ignore", "specimens", "sender", "no_number"))
+_EXPRESSIONS = frozenset(("all_tests",))
+_CONDITIONS = frozenset(("when", "failed", "everything", "cancel", "on"))
+
+
+def _conditions(value: When | Sequence[When] | dict[str, When]) -> Iterator[str]:
+    if isinstance(value, list):
+        for entry in value:
+            yield from entry.values()
+    elif isinstance(value, dict):
+        for entry in value.values():
+            yield from entry.values() if isinstance(entry, dict) else [entry]
+
+
+def _row_and_comment_expressions(file: DefinitionFile) -> list[str]:
+    """Expressions in fields whose name means something else in another table."""
+    found = [row.test for row in file.row if row.test is not None]
+    if file.comments.flags is not None:
+        found.append(file.comments.flags)
+    return found
