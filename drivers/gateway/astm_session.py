@@ -89,7 +89,7 @@ class AstmSession(asyncio.Protocol):
             if kind is FrameReceived:
                 self._store(event)  # type: ignore[arg-type]
             elif kind is TransferStarted:
-                self._transfer = self._gateway.spool.next_number()
+                self._transfer = self._gateway.spool.new_transfer()
             elif kind is TransferEnded:
                 self._finish(broken=False)
             elif kind is TransferBroken:

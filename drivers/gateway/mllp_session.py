@@ -89,7 +89,7 @@ class MllpSession(asyncio.Protocol):
         start = block.raw.find(block.payload)
         place = spool.append(
             self._book.spec.name,
-            spool.next_number(),
+            spool.new_transfer(),
             received,
             True,
             block.raw,

@@ -35,7 +35,7 @@ class Frame(msgspec.Struct, array_like=True, gc=False):
     """Running number in this spool, never used again."""
     line: str
     transfer: int
-    """Number of the first frame of its transfer: what belongs together after a restart."""
+    """What belongs together after a restart (`new_transfer`)."""
     received_ns: int
     """Nanoseconds since the epoch, UTC."""
     last: bool
@@ -133,9 +133,10 @@ class Spool:
 
     # -- writing
 
-    def next_number(self) -> int:
-        """The number that the next frame will have."""
-        return self._number + 1
+    def new_transfer(self) -> int:
+        """A number for a transfer, its own for ever: frames of two peers that call at once must never be mixed."""
+        self._number += 1
+        return self._number
 
     def append(
         self, line: str, transfer: int, received_ns: int, last: bool, raw: bytes, start: int, length: int, done: Done
