@@ -1,7 +1,7 @@
 """Instruments of the demonstration laboratory, their lines, and which code of theirs means which test.
 
-Codes are the real ones of each model as far as they are public (`spec/instruments.tsv`); where the model's host code
-table is a setting of the analyser (cobas e 411), the numbers are this laboratory's setting.
+Codes are the real ones of each model as far as its maker's documents are public; where the host code table is a setting
+of the analyser (cobas e 411), the numbers are this laboratory's setting.
 """
 
 from __future__ import annotations
@@ -74,6 +74,6 @@ INSTRUMENTS = (
     DemoInstrument("hemogram", "Kan sayım cihazı", "sysmex-xn", "Sysmex", "XN-550", "astm", 1, _HAEMOGRAM),
     DemoInstrument("biyokimya", "Biyokimya cihazı", "roche-cobas-c311", "Roche", "cobas c 311", "astm", 2, _C311),
     DemoInstrument("hormon", "Hormon-ELISA cihazı", "roche-cobas-e411", "Roche", "cobas e 411", "astm", 3, _E411),
-    DemoInstrument("sedim", "Sedimantasyon cihazı", "alcor-ised", "Alcor", "iSED", "astm", 4, {"ESR": "ESR"}),
+    DemoInstrument("sedim", "Sedimantasyon cihazı", "generic-esr", "", "ASTM (sorgulu)", "astm", 4, {"ESR": "ESR"}),
     DemoInstrument("law", "Genel IHE LAW cihazı", "generic-law", "", "IHE LAW", "hl7", 75, _ALL),
 )

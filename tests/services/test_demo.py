@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import func, select, text
 
+from drivers.definition import load_catalog
 from lis_core.demo import load_demo
+from lis_core.demo_data.instruments import INSTRUMENTS
 from lis_core.demo_orders import load_demo_orders
 from lis_core.domain.identity import is_synthetic_tc
 from lis_core.storage.database import Database
@@ -31,6 +33,12 @@ async def test_everything_the_contract_names_is_there(lab: Database) -> None:
     assert codes >= {"GLU", "UREA", "CREA", "K", "NA", "ALT", "AST", "TSH", "FT4", "HBSAG", "ESR", "CBC"}
     assert users == {"teknisyen", "uzman", "hekim", "ailehekimi", "kabul", "yonetici"}
     assert {address.rsplit(":", 1)[1] for address in lines.values()} == {"4000", "4001", "4002", "4003", "4004", "4075"}
+
+
+async def test_every_line_has_a_definition_of_its_protocol() -> None:
+    known = load_catalog()
+    for place in INSTRUMENTS:
+        assert known.get(place.definition).protocol == place.protocol
 
 
 async def test_no_serum_test_runs_from_an_edta_tube(lab: Database) -> None:
