@@ -16,7 +16,8 @@ def place_orders(url: str, count: int, *, first: int = 40_000_000) -> list[str]:
         patients = [
             connection.execute(
                 "insert into hasta (tc_kimlik_numarasi, ad, soyadi, dogum_tarihi, cinsiyet) "
-                "values (%s, 'Yük', 'Deneme', '1980-02-14', %s) returning hasta_kodu",
+                "values (%s, 'Yük', 'Deneme', '1980-02-14', %s) "
+                "on conflict (tc_kimlik_numarasi) do update set ad = excluded.ad returning hasta_kodu",
                 (synthetic_tc(800_000 + n), "FM"[n % 2]),
             ).fetchone()[0]  # type: ignore[index]
             for n in range(50)
@@ -44,7 +45,8 @@ def place_orders(url: str, count: int, *, first: int = 40_000_000) -> list[str]:
         connection.execute(
             "insert into istem_tetkik (tetkik_istem_kodu, tetkik_kodu, panel_kodu, tetkik_numune_kodu, calisma_grubu, "
             "tetkik_durumu, durum_zamani) "
-            "select i.tetkik_istem_kodu, u.tetkik_kodu, u.panel_kodu, n.tetkik_numune_kodu, t.calisma_grubu, 'kabul', now() "
+            "select i.tetkik_istem_kodu, u.tetkik_kodu, u.panel_kodu, n.tetkik_numune_kodu, t.calisma_grubu, "
+            "'kabul', now() "
             "from tetkik_istem i join tetkik_numune n using (tetkik_istem_kodu) "
             "cross join panel_uyesi u join tetkik t on t.tetkik_kodu = u.tetkik_kodu "
             "join tetkik p on p.tetkik_kodu = u.panel_kodu and p.tetkik_kisa_kodu = %s "
