@@ -1,0 +1,105 @@
+// Browser side of Numune's screens. Pages come from the server; this adds hands, ears and a pulse.
+
+import htmx from "htmx.org";
+import { acceptance } from "./acceptance";
+import { approval } from "./approval";
+import { entry } from "./entry";
+import { openPanel, watchKeys } from "./keys";
+import { concerns, listen, onNotes } from "./live";
+import { merge, restore, watchLists } from "./lists";
+import { all, formToken, isWriting, one, part } from "./page";
+import { watchScanner } from "./scan";
+import { sound } from "./sound";
+
+interface Configured {
+  ctx: { request: { headers: Record<string, string> } };
+}
+
+/** Parts of a page that name what they are about are asked for again when that changed. */
+function watchParts(): void {
+  onNotes((notes) => {
+    for (const place of all("[data-refresh]")) {
+      const kinds = (place.dataset["on"] ?? "").split(" ");
+      if (!concerns(notes, kinds, place.dataset["order"])) continue;
+      if (all("[data-panel]:not([hidden])", place).length || (isWriting(document.activeElement) && place.contains(document.activeElement))) continue;
+      void renew(place);
+    }
+  });
+}
+
+async function renew(place: HTMLElement): Promise<void> {
+  const loaded = await part(place.dataset["refresh"] ?? "");
+  if (!loaded || loaded.status !== 200) return;
+  if (place.matches("[data-list]")) {
+    merge(place, loaded.html);
+    return;
+  }
+  if (place.innerHTML === loaded.html) return;
+  const inside = document.activeElement?.closest<HTMLElement>("[data-row]")?.dataset["row"];
+  const held = inside !== undefined && place.contains(document.activeElement);
+  place.innerHTML = loaded.html;
+  htmx.process(place);
+  restore(place);
+  if (held) one(`[data-row="${CSS.escape(inside ?? "")}"]`, place)?.focus();
+}
+
+function watchTheme(): void {
+  const root = document.documentElement;
+  const chosen = /(?:^|; )numune_tema=(dark|light)/.exec(document.cookie)?.[1];
+  if (!chosen && window.matchMedia("(prefers-color-scheme: dark)").matches) root.dataset["theme"] = "dark";
+  document.addEventListener("click", (event) => {
+    if (!(event.target instanceof Element) || !event.target.closest("[data-theme-switch]")) return;
+    const theme = root.dataset["theme"] === "dark" ? "light" : "dark";
+    root.dataset["theme"] = theme;
+    document.cookie = `numune_tema=${theme}; path=/; max-age=31536000; samesite=lax`;
+  });
+}
+
+/** Rows that open something beside them: the details of what is chosen. */
+function watchDetails(): void {
+  document.addEventListener("row:select", (event) => {
+    const row = event.target as HTMLElement;
+    const address = row.dataset["detail"];
+    const place = one(row.closest<HTMLElement>("[data-list]")?.dataset["shows"] ?? "#detail");
+    if (!address || !place) return;
+    place.dataset["wanted"] = address;
+    window.setTimeout(() => {
+      if (place.dataset["wanted"] !== address) return;
+      void part(address).then((loaded) => {
+        if (place.dataset["wanted"] !== address) return;
+        place.innerHTML = loaded?.html ?? '<p class="said bad">Bağlantı yok; yeniden deneyin.</p>';
+        htmx.process(place);
+        restore(place);
+      });
+    }, 60);
+  });
+}
+
+function start(): void {
+  document.addEventListener("htmx:config:request", (event) => {
+    (event as CustomEvent<Configured>).detail.ctx.request.headers["X-Form-Token"] = formToken();
+  });
+  document.addEventListener("htmx:after:swap", () => restore());
+  document.addEventListener("numune:added", (event) => htmx.process((event as CustomEvent<HTMLElement>).detail));
+  document.addEventListener("numune:sound", (event) => sound((event as CustomEvent<"good" | "bad" | "warn">).detail));
+  document.addEventListener("click", (event) => {
+    if (event.target instanceof Element && event.target.closest("[data-print]")) window.print();
+  });
+  watchTheme();
+  watchScanner();
+  watchKeys();
+  approval();
+  watchDetails();
+  watchLists();
+  acceptance();
+  entry();
+  watchParts();
+  listen();
+  const wanted = document.body.dataset["opens"];
+  if (wanted) openPanel(wanted);
+  one<HTMLElement>("[data-list][data-main] [aria-selected=true]")?.focus({ preventScroll: true });
+  one<HTMLElement>("[autofocus]")?.focus();
+  document.documentElement.dataset["ready"] = "true";
+}
+
+start();
