@@ -199,6 +199,7 @@ async def _load_instruments(session: AsyncSession, port_base: int) -> None:
                     "incoming": theirs,
                     "outgoing": theirs,
                     "translations": TRANSLATIONS,
+                    "unit": place.units.get(theirs),
                 }
                 for theirs, ours in place.codes.items()
             ],

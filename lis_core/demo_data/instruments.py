@@ -6,14 +6,17 @@ of the analyser (cobas e 411), the numbers are this laboratory's setting.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lis_core.demo_data.catalogue import PANELS, TESTS
 
 
 @dataclass(frozen=True, slots=True)
 class DemoInstrument:
-    """An analyser with one line. `port`: added to the base of all demonstration ports. `codes`: its code -> ours."""
+    """An analyser with one line. `port`: added to the base of all demonstration ports. `codes`: its code -> ours.
+
+    `units`: its code -> its unit, where that is spelled unlike ours and means the same number.
+    """
 
     code: str
     name: str
@@ -23,6 +26,7 @@ class DemoInstrument:
     protocol: str
     port: int
     codes: dict[str, str]
+    units: dict[str, str] = field(default_factory=dict)
 
 
 _ALL = {test.code: test.code for test in TESTS}
@@ -57,6 +61,7 @@ _E411 = {
     "420": "ANTIHCV",
     "430": "ANTIHIV",
 }
+_E411_UNITS = {"400": "COI", "410": "IU/L", "420": "COI", "430": "COI"}
 
 TRANSLATIONS = {
     "negative": "Negatif",
@@ -73,7 +78,9 @@ INSTRUMENTS = (
     DemoInstrument("genel", "Genel ASTM cihazı", "generic-astm", "", "ASTM E1394", "astm", 0, _ALL),
     DemoInstrument("hemogram", "Kan sayım cihazı", "sysmex-xn", "Sysmex", "XN-550", "astm", 1, _HAEMOGRAM),
     DemoInstrument("biyokimya", "Biyokimya cihazı", "roche-cobas-c311", "Roche", "cobas c 311", "astm", 2, _C311),
-    DemoInstrument("hormon", "Hormon-ELISA cihazı", "roche-cobas-e411", "Roche", "cobas e 411", "astm", 3, _E411),
+    DemoInstrument(
+        "hormon", "Hormon-ELISA cihazı", "roche-cobas-e411", "Roche", "cobas e 411", "astm", 3, _E411, _E411_UNITS
+    ),
     DemoInstrument("sedim", "Sedimantasyon cihazı", "generic-esr", "", "ASTM (sorgulu)", "astm", 4, {"ESR": "ESR"}),
     DemoInstrument("law", "Genel IHE LAW cihazı", "generic-law", "", "IHE LAW", "hl7", 75, _ALL),
 )
