@@ -25,7 +25,7 @@ from lis_core.storage.database import Work
 from lis_core.storage.tables import BarcodeRange, Order, OrderedTest, Patient, Physician, Tube, Unit
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class OrderRequest:
     """What a physician, a screen or the hospital asks for.
 
