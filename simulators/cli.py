@@ -182,6 +182,8 @@ def _plug(arguments: argparse.Namespace, model: AstmModel | Hl7Model) -> Plug:
 async def _analyser(arguments: argparse.Namespace) -> int:
     model = model_named(arguments.model)
     faults = _split(arguments.faults)
+    if arguments.query and not model.asks and model.protocol == "astm":
+        raise _Refused(f"{model.key} sorgu yapmaz; --query olmadan çalıştırın.")
     for spelling in faults:
         Fault.read(spelling, ASTM_FAULTS if model.protocol == "astm" else HL7_FAULTS)
     say = _silent if arguments.quiet else _say
@@ -247,6 +249,9 @@ async def _one(
 async def _asked(analyser: Analyser, barcode: str, say: Callable[[str], None]) -> list[str] | None:
     """The codes that are to be run; None: no usable answer."""
     work = await analyser.asks(barcode)
+    if not work.answered and analyser.model.silence_means_nothing:
+        say(f"{barcode}: yanıt gelmedi; bu cihazda bu, iş yok demektir")
+        return []
     if not work.answered:
         print(f"{barcode}: sorguya yanıt gelmedi", file=sys.stderr)
         return None

@@ -19,10 +19,11 @@ from simulators.cable import LineDown, tcp_client
 
 __all__ = ["FLEET", "Fleet", "lines_of"]
 
-FLEET = (("sysmex-xn", 1), ("roche-cobas-c311", 2), ("roche-cobas-e411", 3), ("alcor-ised", 4))
+FLEET = (("sysmex-xn", 1), ("roche-cobas-c311", 2), ("roche-cobas-e411", 3), ("generic-esr", 4))
 """Model, and what is added to the base of the demonstration ports."""
 
 TRIES = 5
+ANSWER_WAIT = 6.0  # seconds; the real ones wait up to 25, and in a demonstration every other tube with them
 LOADING = (0.3, 1.5)  # seconds until an analyser has taken the tube
 RUNNING = (1.0, 3.0)  # seconds of measuring
 
@@ -42,7 +43,7 @@ class Fleet:
     ) -> None:
         self._say, self._speed = say, speed
         self._dice = Random(seed)
-        self._timing = timing or Timing()
+        self._timing = timing or Timing(answer=ANSWER_WAIT)
         self.analysers: list[Analyser] = []
         self._locks: list[asyncio.Lock] = []
         for model, offset in FLEET:
@@ -88,6 +89,9 @@ class Fleet:
         """False: the host did not answer the question."""
         await analyser.connect(patience=None)
         work = await analyser.asks(barcode)
+        if not work.answered and analyser.model.silence_means_nothing:
+            analyser.tell(f"{barcode}: yanıt gelmedi; bu cihazda bu, iş yok demektir")
+            return True
         if not work.answered:
             return False
         offer = work[barcode]

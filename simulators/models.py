@@ -44,6 +44,8 @@ class Model:
     open_menu: bool = False
     encoding: str = "utf-8"
     answer_wait: float = 15.0
+    silence_means_nothing: bool = False
+    """No "nothing to do" exists in its protocol: after `answer_wait` without an answer the tube passes."""
     usual_tests: tuple[str, ...] = ()
     """What it runs where nobody says what (codes); empty = all it has."""
     unavailable: str = "-----"
@@ -215,6 +217,7 @@ ROCHE_C311 = AstmModel(
     channels=_roche(_C311, "P1"),
     encoding="ascii",
     answer_wait=25.0,
+    silence_means_nothing=True,
     header=r"H|\^&|||H7600^1|||||host|{purpose}|P|1",
     purpose_query="TSREQ^REAL",
     purpose_result="RSUPL^REAL",
@@ -265,6 +268,7 @@ ROCHE_E411 = AstmModel(
     echo="{sequence}^{rack}^{position}^^S1^SC",
     answer_purpose="TSDWN",
     most_tests=18,
+    silence_means_nothing=True,
     usual_tests=("10", "30", "400"),
     unavailable="       ",
     qc={"action": "Q", "kind": "QC"},
@@ -273,12 +277,29 @@ ROCHE_E411 = AstmModel(
 ALCOR_ISED = AstmModel(
     key="alcor-ised",
     name="Sedimantasyon cihazı (Alcor iSED)",
-    source="a public driver: sender, O-3, R-3.4 ESR, frames of 240; it documents no query: asked in the plain form",
+    source="a public driver: sender, O-3, R-3.4 ESR, frames of 240; results only, no query is documented",
     channels={"ESR": Channel("ESR", "mm/h")},
     encoding="ascii",
+    asks=False,
     header=r"H|\^&|||Alcor^iSED^01.00A^01|||||||P|1|{now}",
-    query="Q|1|{asked}||ALL||||||||O",
+    query="",
     order="O|1|{barcode}||{tests}|R||||||{action}||||||||||||||F",
+    order_test="^^^{code}",
+    result_test="^^^{code}",
+    result="R|{n}|{test}|{value}|{unit}||{flags}||{status}||||{time}",
+    framing="stream",
+)
+
+GENERIC_ESR = AstmModel(
+    key="generic-esr",
+    name="Sedimantasyon cihazı",
+    source="ASTM E1394-97 in its plainest form: no sedimentation analyser that asks over ASTM is documented",
+    channels={"ESR": Channel("ESR", "mm/h")},
+    encoding="ascii",
+    header=r"H|\^&|||SEDIM-SIM^1.0^1|||||||P|LIS2-A2|{now}",
+    query="Q|1|{asked}||ALL||||||||O",
+    cancel="Q|1|{asked}||ALL||||||||A",
+    order="O|1|{barcode}||{tests}|{priority}||||||{action}||||||||||||||F",
     order_test="^^^{code}",
     result_test="^^^{code}",
     result="R|{n}|{test}|{value}|{unit}||{flags}||{status}||||{time}",
@@ -336,7 +357,16 @@ MINDRAY_BC_6800 = Hl7Model(
 
 MODELS: dict[str, AstmModel | Hl7Model] = {
     model.key: model
-    for model in (GENERIC_ASTM, SYSMEX_XN, ROCHE_C311, ROCHE_E411, ALCOR_ISED, GENERIC_LAW, MINDRAY_BC_6800)
+    for model in (
+        GENERIC_ASTM,
+        SYSMEX_XN,
+        ROCHE_C311,
+        ROCHE_E411,
+        GENERIC_ESR,
+        ALCOR_ISED,
+        GENERIC_LAW,
+        MINDRAY_BC_6800,
+    )
 }
 
 
