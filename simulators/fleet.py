@@ -1,7 +1,9 @@
 """The demonstration's four analysers: they are told which tubes have been received, and run them.
 
-One line on stdin = the number of a tube. Each analyser in turn loads it after a short while: opens its connection,
-asks, runs exactly what it is offered, reports, hangs up. A number that it has nothing to do for is put back.
+One line on stdin = the number on a tube that was received. Each analyser in turn loads it after a short while: opens
+its connection, asks, runs exactly what it is offered, reports, hangs up. What it has nothing to do for it puts back.
+All tubes of an order carry one number: rounds of one number follow each other, and tubes that come while one is waiting
+share its round.
 """
 
 from __future__ import annotations
@@ -44,6 +46,8 @@ class Fleet:
         self._say, self._speed = say, speed
         self._dice = Random(seed)
         self._timing = timing or Timing(answer=ANSWER_WAIT)
+        self._waiting: set[str] = set()
+        self._rounds: dict[str, asyncio.Lock] = {}
         self.analysers: list[Analyser] = []
         self._locks: list[asyncio.Lock] = []
         for model, offset in FLEET:
@@ -60,8 +64,15 @@ class Fleet:
         """Work through all tubes; returns when there are no more and the last one is done."""
         async with asyncio.TaskGroup() as group:
             async for line in tubes:
-                if barcode := line.strip():
-                    group.create_task(self._round(barcode))
+                barcode = line.strip()
+                if barcode and barcode not in self._waiting:
+                    self._waiting.add(barcode)
+                    group.create_task(self._in_its_turn(barcode))
+
+    async def _in_its_turn(self, barcode: str) -> None:
+        async with self._rounds.setdefault(barcode, asyncio.Lock()):
+            self._waiting.discard(barcode)
+            await self._round(barcode)
 
     async def _round(self, barcode: str) -> None:
         """One tube from analyser to analyser."""

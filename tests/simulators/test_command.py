@@ -12,15 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from simulators.analyser import Timing
 from simulators.cable import TcpServer
 from simulators.cli import command
-from simulators.fleet import FLEET
+from simulators.fleet import FLEET, Fleet
 from simulators.models import MODELS
 from tests.simulators.hosts import AnswerRecords, AstmHost, MllpHost
 from tests.simulators.test_astm_analysers import roche_answer, xn_answer
 from tests.simulators.test_hospital import RESULT, says
-
-SIMULATE = "import sys; from simulators.cli import command; sys.exit(command(sys.argv[1:]))"
 
 
 @contextlib.asynccontextmanager
@@ -47,8 +46,8 @@ async def simulate(*arguments: str, stdin: str | None = None) -> tuple[int, str,
     """Exit code, stdout, stderr."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        "-c",
-        SIMULATE,
+        "-m",
+        "simulators",
         *arguments,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
@@ -149,6 +148,24 @@ async def test_the_fleet_takes_tubes_from_its_input():
     assert all(MODELS[model].name in out for model, _ in FLEET)
 
 
+async def test_tubes_of_one_order_never_run_side_by_side():
+    """Three tubes carry one number: those that come while a round is waiting share it, a later one gets its own."""
+    host = AstmHost(lambda _: [b"H|\\^&", b"L|1|I"])
+
+    async def tubes() -> AsyncIterator[str]:
+        yield "1001"
+        yield "1001"
+        await asyncio.sleep(0.02)  # the first round has begun
+        yield "1001"
+
+    async with four_ports([host] * 4) as base:
+        fleet = Fleet("127.0.0.1", base, speed=0, say=lambda _: None, timing=Timing.hurried())
+        fleet.analysers, fleet._locks = fleet.analysers[3:], fleet._locks[3:]  # one is enough
+        await fleet.run(tubes())
+
+    assert [message.count(b"^1001|") for message in host.messages] == [1, 1]
+
+
 @contextlib.asynccontextmanager
 async def four_ports(hosts: list[AstmHost]) -> AsyncIterator[int]:
     """Four neighbouring free ports; the base that gives them as base + 1 to base + 4."""
@@ -166,8 +183,8 @@ async def four_ports(hosts: list[AstmHost]) -> AsyncIterator[int]:
 async def test_the_fleet_waits_for_numune_and_ends_on_sigterm():
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        "-c",
-        SIMULATE,
+        "-m",
+        "simulators",
         *["filo", "--port-base", "9", "--speed", "0"],
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
