@@ -9,11 +9,10 @@ import json
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator
-from datetime import datetime
 from itertools import count, cycle, islice
 from pathlib import Path
 
-from simulators.analyser import Analyser, NotAccepted, build_analyser
+from simulators.analyser import Analyser, NotAccepted, build_analyser, istanbul_time
 from simulators.cable import Plug, TcpServer, serial_port, tcp_client
 from simulators.faults import ASTM_FAULTS, FAULTS, HL7_FAULTS, Fault, UnknownFault
 from simulators.fleet import Fleet, lines_of
@@ -79,7 +78,7 @@ def _run(work: Coroutine[None, None, int]) -> int:
 
 
 def _say(text: str) -> None:
-    print(f"{datetime.now():%H:%M:%S}  {text}", flush=True)
+    print(f"{istanbul_time():%H:%M:%S}  {text}", flush=True)
 
 
 def _silent(_: str) -> None:

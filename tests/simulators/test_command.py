@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from simulators.analyser import Timing
-from simulators.cable import TcpServer
+from simulators.cable import TcpServer, tcp_client
 from simulators.cli import command
 from simulators.fleet import FLEET, Fleet
 from simulators.models import MODELS
@@ -104,6 +104,40 @@ async def test_a_law_analyser_over_mllp():
 
     assert code == 0
     assert b"|TSH^TSH^99SIM|" in host.messages[0]
+
+
+async def test_the_host_calls_the_analyser():
+    host = AstmHost()
+    async with listening(host) as free:
+        port = free  # free again once this block is left
+    running = asyncio.create_task(simulate("generic-astm", "--listen", str(port), "--barcodes", "1001"))
+    while True:
+        try:
+            end = await tcp_client("127.0.0.1", port)()
+            break
+        except OSError:
+            await asyncio.sleep(0.05)
+    serving = asyncio.create_task(host.serve(end))
+    code, out, _ = await running
+    await serving
+
+    assert (code, "1001: 7 sonuç onaylandı" in out) == (0, True)
+    assert len(host.messages) == 1
+
+
+async def test_a_captured_file(samples: Path):
+    host = AstmHost()
+    capture = samples / "astm/roche-elecsys-2010/probnp.astm"
+    async with listening(host) as port:
+        code, _, __ = await simulate("roche-cobas-e411", "--connect", f"127.0.0.1:{port}", "--raw", str(capture))
+
+    assert code == 0
+    assert b"\rR|1|^^^271^^0|6422|pg/ml|" in host.messages[0]
+
+
+def test_a_one_way_analyser_does_not_ask(capsys: pytest.CaptureFixture[str]):
+    assert command(["alcor-ised", "--connect", "127.0.0.1:1", "--query"]) == 2
+    assert "sorgu yapmaz" in capsys.readouterr().err
 
 
 async def test_a_hospital_places_orders_and_shows_results():
