@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated
@@ -9,6 +10,7 @@ from typing import Annotated
 import httpx
 import pytest
 from fastapi import Depends, Request, Response
+from fastapi.routing import iter_route_contexts
 
 from api.auth import (
     FORM_HEADER,
@@ -174,6 +176,43 @@ async def test_every_call_of_the_interface_asks_who_it_is(clinic: Clinic) -> Non
                     expected = 401
                 assert answer.status_code == expected, (method, path, answer.text)
         assert (await nobody.get("/olay")).status_code == 401
+
+
+def routes(clinic: Clinic, method: str) -> list[str]:
+    """Every address of the application that takes this method, parameters filled with 1."""
+    found = []
+    for route in iter_route_contexts(clinic.app.routes):
+        if isinstance(route.path, str) and method in (getattr(route, "methods", None) or ()):
+            found.append(re.sub(r"{[^}]+}", "1", route.path))
+    return found
+
+
+async def test_no_page_and_no_form_works_without_signing_in(desk: Clinic) -> None:
+    """The sign-in page, health and the interface's own document are all that a stranger reads."""
+    async with desk.anonymous(accept="text/html") as nobody:
+        for address in routes(desk, "GET"):
+            answer = await nobody.get(address)
+            if address in OPEN | {"/giris"}:
+                assert answer.status_code == 200, address
+            elif address.startswith(("/api/", "/olay")):
+                assert answer.status_code == 401, address
+            else:
+                assert (answer.status_code, answer.headers["location"][:6]) == (303, "/giris"), address
+        for address in routes(desk, "POST"):
+            if address in OPEN | {"/giris", "/api/deneme/giris"}:
+                continue
+            answer = await nobody.post(address, json={})
+            assert answer.status_code == 401 if address.startswith("/api/") else answer.status_code == 303, address
+
+
+async def test_every_form_needs_its_token(desk: Clinic) -> None:
+    """No handler can forget it: the check belongs to being signed in."""
+    async with browser(desk) as (client, _):
+        for address in routes(desk, "POST"):
+            if address in OPEN | {"/giris", "/api/deneme/giris"}:
+                continue
+            answer = await client.post(address, data={"baska": "1"}, headers={"accept": "application/json"})
+            assert (answer.status_code, answer.json()["code"]) == (403, "NUM-0010"), address
 
 
 @pytest.mark.parametrize(
