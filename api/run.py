@@ -26,6 +26,7 @@ from drivers.gateway.gateway import Gateway
 from drivers.gateway.line import LineSpec
 from drivers.messages import Query, WorkOrder
 from lis_core.demo import load_demo
+from lis_core.demo_orders import load_demo_orders
 from lis_core.jobs import OutboxWorker, notify_panic
 from lis_core.services.ingest import Ingest
 from lis_core.services.lines import LineReport, active_lines, report_lines
@@ -136,6 +137,7 @@ class House:
         if self.options.demo:
             self.password = self.settings.demo_password or secrets.token_urlsafe(9)
             await load_demo(self.database, password=self.password, port_base=self.settings.demo_port_base)
+            await load_demo_orders(self.database)
         stack.push_async_callback(self._cancel_tasks)
         if "core" in self.options.roles:
             await self._start_core(stack)

@@ -40,7 +40,6 @@ _SYNONYMS: dict[str, str] = {
     "ug/ml": "mg/l",
     "sn": "s",
     "sec": "s",
-    "{ratio}": "",
     "ratio": "",
 }
 
@@ -54,12 +53,13 @@ def canonical(unit: str) -> str:
     """The text that equal units share; unknown spellings stay themselves, lower-cased without blanks."""
     if known := _CASE_MATTERS.get(unit.strip()):
         return known
-    text = unit.strip().translate(_LETTERS).lower().replace(" ", "").replace("[", "").replace("]", "")
+    text = unit.strip().translate(_LETTERS).lower().replace(" ", "")
     text = _POWER.sub(lambda found: f"10*{found.group(1)}/", text)
     return _SYNONYMS.get(text, text)
 
 
-_LETTERS = str.maketrans({"µ": "u", "μ": "u", "²": "2", "³": "3"})
+_LETTERS = str.maketrans({"µ": "u", "μ": "u", "²": "2", "³": "3"} | dict.fromkeys("[]{}_"))
+"""UCUM's brackets and braces only mark a word: {COI} is COI, u[IU]/mL is uIU/mL."""
 
 
 def same_unit(one: str, other: str) -> bool:

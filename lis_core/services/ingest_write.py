@@ -40,7 +40,8 @@ _CUSTODY_COLUMNS = "tetkik_numune_kodu, islem, islem_zamani, cihaz_kodu, raf, po
 _MOVE = """
 update istem_tetkik as t
 set tetkik_durumu = 'sonuclandi', durum_zamani = now(), surum = t.surum + 1, kosu_sayisi = v.kosu,
-    tetkik_sonuc_kodu = v.sonuc, istenen_cihaz_kodu = null
+    tetkik_sonuc_kodu = v.sonuc, istenen_cihaz_kodu = null, calisan_cihaz_kodu = null,
+    calisma_baslama_zamani = null
 from unnest(%s::bigint[], %s::int[], %s::int[], %s::bigint[]) as v(kodu, surum, kosu, sonuc)
 where t.istem_tetkik_kodu = v.kodu and t.surum = v.surum
 """

@@ -60,7 +60,9 @@ async def test_a_session_cut_at_every_byte_and_sent_again(house: House, together
     rows = {row.numune_numarasi: (row.sonuc, row.tetkik) for row in await house.rows(ONCE)}
     assert [number for number in numbers if rows.get(number) != (2, 2)] == []
     assert await house.value("select count(*) from eslesmeyen_sonuc") == 0
-    kept = b"".join(bytes(row.icerik) for row in await house.rows("select icerik from ham_mesaj order by ham_mesaj_kodu"))
+    kept = b"".join(
+        bytes(row.icerik) for row in await house.rows("select icerik from ham_mesaj order by ham_mesaj_kodu")
+    )
     for wire in cuts:
         for acknowledged in wire.acknowledged:
             assert acknowledged.rstrip(b"\r\n") in kept, "an acknowledged frame is nowhere"
@@ -170,3 +172,27 @@ async def test_a_lost_acknowledgement_does_not_double(house: House) -> None:
     await house.settled()
     assert [(row.sonuc, row.tetkik) for row in await house.rows(ONCE)] == [(2, 2)]
     assert await house.value("select count(*) from ham_mesaj") == 1
+
+
+async def test_two_peers_that_call_at_the_same_moment_are_never_mixed(
+    lab: Database, tmp_path: Path, catalog: Catalog
+) -> None:
+    """Their frames lie interleaved in the spool; after a restart each message is its own again."""
+    numbers = place_orders(lab.url, 2)
+    first = House(lab, tmp_path / "spool", catalog)
+    await first.gateway.start_lines([first.line()])
+    wires = [await Wire.to(first.port) for _ in numbers]
+    for wire in wires:
+        await wire.ask(ENQ)
+    for pair in zip(*(frames_of(message_records(number, RESULTS)) for number in numbers), strict=True):
+        for wire, one in zip(wires, pair, strict=True):
+            await wire.ask(one)
+    await first.gateway.stop()
+
+    second = House(lab, tmp_path / "spool", catalog)
+    await second.start()
+    await second.settled()
+    assert sorted((row.numune_numarasi, row.sonuc, row.tetkik) for row in await second.rows(ONCE)) == [
+        (number, 2, 2) for number in numbers
+    ]
+    await second.stop()

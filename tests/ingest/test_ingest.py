@@ -129,9 +129,7 @@ async def test_an_untimed_result_may_come_again_later_as_a_new_run(story: Story)
 
 async def test_replicates_in_one_message_are_runs_of_their_own(story: Story) -> None:
     order = await story.order(["GLU"])
-    await story.arrive(
-        message(*(result(order.number, "GLU", "92", "mg/dL", record=record) for record in (4, 5, 6)))
-    )
+    await story.arrive(message(*(result(order.number, "GLU", "92", "mg/dL", record=record) for record in (4, 5, 6))))
     runs = await story.runs(order.number, "GLU")
     assert [run.kosu_no for run in runs] == [1, 2, 3]
     assert any("koşu" in decision["why"] for decision in runs[-1].kararlar)
@@ -190,7 +188,9 @@ async def test_two_batches_about_one_order_at_once_do_not_overwrite_each_other(s
     workers = [Ingest(story.database, lambda keys: None) for _ in range(3)]
     for worker, test in zip(workers, ("GLU", "UREA", "CREA"), strict=True):
         for minute in range(5):
-            observation = result(order.number, test, f"{90 + minute}", "mg/dL", measured_at=f"2026-11-22T10:0{minute}:00")
+            observation = result(
+                order.number, test, f"{90 + minute}", "mg/dL", measured_at=f"2026-11-22T10:0{minute}:00"
+            )
             await worker.put(message(observation))
     tasks = [asyncio.create_task(worker.run()) for worker in workers]
     await asyncio.gather(*(worker.drained() for worker in workers))

@@ -21,6 +21,8 @@ from rules.units import same_unit
         ("u[IU]/mL", "µIU/mL"),
         ("fL", "um3"),
         ("mm/h", "mm/saat"),
+        ("COI", "{COI}"),
+        ("mL/min/{1.73_m2}", "mL/min/1.73m2"),
     ],
 )
 def test_these_are_one_unit(one: str, other: str) -> None:
