@@ -47,12 +47,12 @@ async def test_the_tube_barcode_and_the_number_mean_the_same_order(story: Story)
 @pytest.mark.parametrize(
     ("observation", "cause"),
     [
-        (dict(specimen="99999999", test="GLU", value="92"), "numune_yok"),
-        (dict(specimen="", test="GLU", value="92"), "numunesiz"),
-        (dict(specimen="{number}", test="BILINMEYEN", value="92"), "test_tanimsiz"),
-        (dict(specimen="{number}", test="TSH", value="2.0"), "istemde_yok"),
-        (dict(specimen="{number}", test="GLU", value="5.1", unit="mmol/L"), "birim"),
-        (dict(specimen="{number}", test="GLU", value="  "), "deger"),
+        ({"specimen": "99999999", "test": "GLU", "value": "92"}, "numune_yok"),
+        ({"specimen": "", "test": "GLU", "value": "92"}, "numunesiz"),
+        ({"specimen": "{number}", "test": "BILINMEYEN", "value": "92"}, "test_tanimsiz"),
+        ({"specimen": "{number}", "test": "TSH", "value": "2.0"}, "istemde_yok"),
+        ({"specimen": "{number}", "test": "GLU", "value": "5.1", "unit": "mmol/L"}, "birim"),
+        ({"specimen": "{number}", "test": "GLU", "value": "  "}, "deger"),
     ],
 )
 async def test_what_cannot_be_bound_waits_for_a_person(story: Story, observation: dict[str, str], cause: str) -> None:

@@ -65,7 +65,7 @@ class Laboratory(Story):
             "join tetkik using (tetkik_kodu) where numune_numarasi = :number",
             number=number,
         )
-        return dict((row[0], row[1]) for row in rows)
+        return {row[0]: row[1] for row in rows}
 
     async def instrument_of(self, number: str, test: str) -> str:
         return str(
