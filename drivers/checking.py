@@ -5,6 +5,7 @@ Checked when a definition is loaded; its reader is compiled when the first messa
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -41,6 +42,11 @@ def _check_parts(file: DefinitionFile) -> None:
         raise DefinitionError("[query] specimen gereklidir")
     if file.query is not None and file.protocol == "hl7" and not file.query.on:
         raise DefinitionError("[query.on] soran mesaj türlerini söylemelidir")
+    for encoding in (file.encoding, file.answer.encoding if file.answer is not None else ""):
+        try:
+            codecs.lookup(encoding or "ascii")
+        except LookupError as error:
+            raise DefinitionError(f"böyle bir karakter kümesi yok: {encoding!r}") from error
     if file.protocol == "astm":
         try:
             LinkOptions(**link_options(file))

@@ -347,7 +347,8 @@ class Extractor:
             source.add(1, "if measured is None: above.timed = False")
         count = "above.seen[test] = above.seen.get(test, 0) + 1"
         if "replicate" in given:
-            source.add(1, f"if replicate.isdecimal(): replicate = int(replicate)\n    else: replicate = {count}")
+            source.add(1, "if 0 < len(replicate) < 7 and replicate.isdecimal(): replicate = int(replicate)")
+            source.add(1, f"else: replicate = {count}")
         else:
             source.add(1, f"replicate = {count}")
         source.add(1, "o = Observation(kind=above.kind, instrument=KEY, specimen=above.specimen,")

@@ -142,8 +142,9 @@ class _Walk:
                 if self._stale:
                     self._refresh()
                 self._order = 0
-                self._last = observation = result(fields, index, above, at)
-                if observation is not None:
+                observation = result(fields, index, above, at)
+                if observation is not None:  # what follows a row that is left out belongs to the result before it
+                    self._last = observation
                     found.append(observation)
                     if before and self._early:
                         self._add_early(observation)

@@ -163,11 +163,12 @@ class _Walk:
                 self._fresh_orc = False
                 fields = segment.text.split(separator)
                 if len(fields) > 2 and fields[2] in ("ED", "RP"):
-                    last = self._data(fields, segment.index)
+                    made = self._data(fields, segment.index)
                 else:
-                    last = result(fields, segment.index, above, at)
-                if last is not None:
-                    found.append(last)
+                    made = result(fields, segment.index, above, at)
+                if made is not None:  # what follows a row that is left out belongs to the result before it
+                    last = made
+                    found.append(made)
             elif name in _TRAILING:
                 self._after(segment, last)
             elif name != "MSH":

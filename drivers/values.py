@@ -17,12 +17,15 @@ from drivers.places import lone_component
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 _COMMA_NUMBER = re.compile(r"[+-]?[0-9]*,[0-9]+")
+_LONGEST_NUMBER = 40  # characters; no instrument prints more, and a peer may send millions of digits
 _GROUPED = re.compile(r"[+-]?[0-9]{1,3},[0-9]{3}")
 
 
 def number(text: str) -> float | None:
     """The number, where the whole text is one: `6.52`, `173.`, `.5`, `-0.12`, `3.26E+05`. `<0.01` is none."""
-    if text.replace(".", "", 1).isdecimal() and text.isascii() and len(text) < 300:
+    if len(text) > _LONGEST_NUMBER:
+        return None
+    if text.replace(".", "", 1).isdecimal() and text.isascii():
         return float(text)
     if _NUMBER.fullmatch(text) is None:
         return None
@@ -162,7 +165,7 @@ def typed_value(kind: str, text: str, component: str, repeat: str, unescape: Cal
     return unescape(lone_component(text, component).strip())
 
 
-_POWER = re.compile(r"10\^[-+]?[0-9]{1,2}(?:[/.*].*)?")
+_POWER = re.compile(r"10\^[-+]?[0-9]{1,2}(?:[/.*][^^]*)?")
 
 
 def coded_unit(text: str, component: str) -> str:
