@@ -19,7 +19,9 @@ from starlette.middleware.gzip import GZipMiddleware
 from api import errors, live, rest, screens
 from api.context import AppContext, database_of
 from api.live import LiveHub
+from api.metrics import LABORATORY
 from api.middleware import BodyLimit, Counting, LastResort, SecurityHeaders
+from drivers.gateway.gateway import Gateway
 from lis_core.settings import Settings
 from lis_core.storage.database import Database
 
@@ -57,6 +59,7 @@ def create_app(
         ],
     )
     app.state.numune = AppContext(database, settings, hub or LiveHub(database), gateway)
+    LABORATORY.gateway = gateway if isinstance(gateway, Gateway) else None
     errors.install(app, getattr(screens, "error_page", errors.plain_page))
     app.include_router(rest.router)
     app.include_router(live.router)

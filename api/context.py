@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import Depends, Request
 
 from drivers.gateway import rereading
+from drivers.gateway.gateway import Gateway
 from lis_core.services.replay import Reread
 from lis_core.settings import Settings
 from lis_core.storage.database import Database
@@ -29,7 +30,8 @@ class AppContext:
     async def reread(self) -> Reread:
         """How a kept raw message is read again; the definitions are loaded at the first call."""
         if self._reread is None:
-            self._reread = await asyncio.to_thread(rereading.make)
+            known = self.gateway.catalog if isinstance(self.gateway, Gateway) else None
+            self._reread = await asyncio.to_thread(rereading.make, known)
         return self._reread
 
 

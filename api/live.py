@@ -216,7 +216,10 @@ class LiveHub:
             await asyncio.sleep(MERGE_FOR / 4)
             self._arrived.clear()
             notes, self._waiting = self._waiting, []
-            await self._hand_out(merge(notes))
+            try:
+                await self._hand_out(merge(notes))
+            except Exception:  # one bad note must not end live pages for everybody
+                log.exception("notes not handed out", extra={"action": "live_notes_failed"})
             await asyncio.sleep(MERGE_FOR * 3 / 4)
 
     async def _hand_out(self, notes: list[Note]) -> None:

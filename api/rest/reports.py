@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 
-from api.auth import CurrentActor
+from api.auth import CurrentActor, from_own_page
 from api.context import Db
 from api.report import emergency_report, released_report
 from api.rest.inputs import PathText, Reason
+from lis_core.domain import errors
+from lis_core.domain.errors import NumuneError
 
 router = APIRouter(tags=["İstem"])
 
@@ -18,6 +20,7 @@ _PDF: dict[int | str, dict[str, object]] = {200: {"content": {"application/pdf":
 
 @router.get("/orders/{number}/report.pdf", summary="Sonuç raporu (PDF)", response_class=Response, responses=_PDF)
 async def report(
+    request: Request,
     number: PathText,
     actor: CurrentActor,
     db: Db,
@@ -25,6 +28,8 @@ async def report(
     gerekce: Annotated[Reason, Query(description="Acil baskının gerekçesi")] = "",
 ) -> Response:
     """Yalnız klinik onaylı sonuçlar. Acil baskı sayfada "klinik onay alınmadan basılmıştır" der ve denetime yazılır."""
+    if acil and not from_own_page(request):  # it is recorded under the reader's name: no other site's link may do it
+        raise NumuneError(errors.BAD_FORM_TOKEN)
     made = await (emergency_report(db, actor, number, gerekce) if acil else released_report(db, actor, number))
     return Response(
         made.pdf,

@@ -387,3 +387,17 @@ async def test_health_is_open_to_everybody(clinic: Clinic) -> None:
         counted = (await nobody.get("/metrics")).text
     assert 'numune_http_requests_total{method="GET",route="/api/v1/orders/{number}",status="401"}' in counted
     assert "48151623" not in counted
+
+
+async def test_metrics_tell_what_ingest_counts(clinic: Clinic) -> None:
+    from api.metrics import LABORATORY, watch_ingest
+    from lis_core.services.ingest import IngestCounters
+
+    watch_ingest(IngestCounters(messages=3, results=41, problem="veritabanı yok"))
+    try:
+        async with clinic.anonymous() as nobody:
+            counted = (await nobody.get("/metrics")).text
+    finally:
+        LABORATORY.ingest = None
+    assert "numune_ingest_results_total 41.0" in counted
+    assert "numune_ingest_stopped 1.0" in counted

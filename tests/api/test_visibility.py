@@ -228,6 +228,8 @@ async def test_the_emergency_print_says_what_it_is_and_is_recorded(matrix: Matri
     for params in ({"acil": "1"}, {"acil": "1", "gerekce": "  "}):
         bare = await desk.get(address, params=params)
         assert (bare.status_code, bare.json()["code"]) == (409, "NUM-0307")
+    elsewhere = await desk.get(address, params=wanted, headers={"sec-fetch-site": "cross-site"})
+    assert (elsewhere.status_code, elsewhere.json()["code"]) == (403, "NUM-0010")
     other_laboratory = await (await clinic.as_("baskalab")).get(address, params=wanted)
     assert (other_laboratory.status_code, other_laboratory.json()["code"]) == (409, "NUM-0306")
     made = await desk.get(address, params=wanted)
