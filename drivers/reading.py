@@ -12,7 +12,7 @@ from typing import Literal, cast
 
 import msgspec
 
-from drivers.language import PATH, DefinitionError, DefinitionFile, Item, Places, Row, Test, Unit, Value
+from drivers.language import PATH, DefinitionError, DefinitionFile, Item, Places, Test, Unit, Value
 from drivers.messages import Kind, Observation, Query
 from drivers.places import (
     At,
@@ -21,12 +21,11 @@ from drivers.places import (
     Syntax,
     any_condition,
     compiled,
-    condition,
-    getter,
     parse_path,
     places_getter,
     widths,
 )
+from drivers.rows import Above, RowRules
 from drivers.values import LONG, NUMBERS, coded_unit, comparator, flag_reader, picture, time_reader, typed_value
 
 PATH_TEXT = re.compile(PATH)
@@ -49,51 +48,6 @@ class Reading(msgspec.Struct, kw_only=True):
     kind: MessageKind = "other"
     notes: list[str] = []
     """What had to be forgiven to read it; for the line's history."""
-
-
-class Above:
-    """What stands above the results at this moment: the specimen, its place, what was said about the order."""
-
-    __slots__ = (
-        "comments",
-        "flags",
-        "kind",
-        "lot",
-        "measured",
-        "name",
-        "operator",
-        "patient",
-        "position",
-        "rack",
-        "range",
-        "reference",
-        "replicate",
-        "seen",
-        "sets",
-        "specimen",
-        "status",
-        "test",
-        "timed",
-        "unit",
-        "unread",
-        "value",
-    )
-
-    def __init__(self) -> None:
-        self.kind: Kind = "result"
-        self.specimen: str | None = None
-        self.patient = ""
-        self.unread = ""
-        """What stood in the specimen's place where no barcode was read."""
-        self.comments: list[str] = []
-        self.seen: dict[str, int] = {}
-        """How often each test came in this order so far."""
-        self.sets: list[tuple[str | None, str, str]] = []
-        """What rows said about all results of a specimen: specimen, attribute, text."""
-        self.timed = True
-        """No result of this message so far was without its own time."""
-        self.test = self.name = self.value = self.unit = self.flags = self.range = self.status = ""
-        self.measured = self.rack = self.position = self.replicate = self.operator = self.lot = self.reference = ""
 
 
 _ITEMS = (
@@ -165,7 +119,7 @@ class Extractor:
         self.not_read = [compiled(pattern).fullmatch for pattern in file.specimen.not_read]
         self.ignored_comments = [compiled(pattern).fullmatch for pattern in file.comments.ignore]
         self.alarm = compiled(file.comments.flags).fullmatch if file.comments.flags else None
-        self.rows = _RowRules(file.row, syntax) if file.row else None
+        self.rows = RowRules(file, syntax, leaf) if file.row else None
         self._fill_above = self._compile_above()
         self.result: ResultReader = self._compile_result()
         self.trailing = self._compile_trailing()
@@ -406,14 +360,6 @@ class Extractor:
         return bool(text) and not any(matches(text) for matches in self.ignored_comments)
 
 
-def spread(observations: Sequence[Observation], above: Above) -> None:
-    """Give each result what a row of its own said about all of its specimen (the rack of a blood counter)."""
-    for specimen, attribute, text in above.sets:
-        for observation in observations:
-            if observation.specimen == specimen and getattr(observation, attribute) is None:
-                setattr(observation, attribute, text)
-
-
 class _Memo(dict[str, object]):
     """What one field said, by its text."""
 
@@ -428,52 +374,3 @@ class _Memo(dict[str, object]):
             self.clear()
         found = self[record[self._field]] = self._worked_out(at)
         return found
-
-
-class _RowRules:
-    """The [[row]] rules: what to do with a result row that is not an ordinary one."""
-
-    def __init__(self, rows: list[Row], syntax: Syntax) -> None:
-        self._rules = [_Rule(row, syntax) for row in rows]
-        self._by_test: dict[str | None, list[_Rule]] = {}
-
-    def apply(self, observation: Observation, at: At, above: Above) -> bool:
-        """Whether the row is to be reported at all."""
-        test = observation.test
-        candidates = self._by_test.get(test)
-        if candidates is None:
-            candidates = [rule for rule in self._rules if rule.names(test)]
-            if len(self._by_test) < _REMEMBERED:  # a peer may invent codes without end
-                self._by_test[test] = candidates
-        for rule in candidates:
-            if rule.holds is None or rule.holds(at):
-                return rule.apply(observation, at, above)
-        return True
-
-
-class _Rule:
-    def __init__(self, row: Row, syntax: Syntax) -> None:
-        self.row = row
-        self._test = compiled(row.test).fullmatch if row.test is not None else None
-        self.holds = condition(row.when, syntax) if row.when else None
-        self._attachment = getter(row.attachment, syntax) if row.attachment else None
-
-    def names(self, test: str | None) -> bool:
-        return self._test is None or (test is not None and self._test(test) is not None)
-
-    def apply(self, observation: Observation, at: At, above: Above) -> bool:
-        kind = self.row.kind
-        if self.row.sets is not None and observation.value is not None:
-            above.sets.append((observation.specimen, self.row.sets, observation.value))
-        if kind == "ignore":
-            return False
-        if self._attachment is not None:
-            text = self._attachment(at).strip()
-            observation.attachment = picture(text) or text or None
-            observation.value = observation.number = None
-            observation.flags = []
-        if self.row.text:
-            observation.comments.append(self.row.text)
-        if kind != "result":  # a rule may never make a patient's result of a control's
-            observation.kind = kind
-        return True

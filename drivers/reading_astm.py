@@ -11,7 +11,8 @@ from drivers.language import DefinitionFile, Place, Places
 from drivers.messages import Observation, Query
 from drivers.places import At, Fields, Syntax, any_condition, compiled, condition, getter, places_getter
 from drivers.protocols.astm_records import AstmMessage, Delimiters, Record, parse
-from drivers.reading import Above, Extractor, MessageKind, Reading, spread
+from drivers.reading import Extractor, MessageKind, Reading
+from drivers.rows import Above, spread
 
 _TRAILING = TRAILING["astm"]
 _STANDARD = frozenset("HPORCQLMS")

@@ -12,7 +12,8 @@ from drivers.language import DefinitionFile, Place, When
 from drivers.messages import Observation, Query
 from drivers.places import At, Fields, Syntax, compiled, condition, places_getter
 from drivers.protocols.hl7 import Delimiters, Hl7Error, Message, Segment, parse, unescape
-from drivers.reading import Above, Extractor, MessageKind, Reading, spread
+from drivers.reading import Extractor, MessageKind, Reading
+from drivers.rows import Above, spread
 from drivers.values import coded_unit, encapsulated
 
 _RESULTS = frozenset(("ORU", "OUL", "ORF"))
