@@ -48,11 +48,11 @@ def desk(clinic: Clinic) -> Clinic:
     async def chief_only(actor: AdministratorActor) -> None:
         return None
 
-    clinic.app.add_api_route("/api/deneme/giris", enter, methods=["POST"])
-    clinic.app.add_api_route("/api/deneme/cikis", leave, methods=["POST"])
-    clinic.app.add_api_route("/api/deneme/is", act, methods=["GET", "POST"])
-    clinic.app.add_api_route("/api/deneme/form", form, methods=["GET"])
-    clinic.app.add_api_route("/api/deneme/yonetici", chief_only, methods=["GET"])
+    clinic.app.add_api_route("/api/deneme/giris", enter, methods=["POST"], include_in_schema=False)
+    clinic.app.add_api_route("/api/deneme/cikis", leave, methods=["POST"], include_in_schema=False)
+    clinic.app.add_api_route("/api/deneme/is", act, methods=["GET", "POST"], include_in_schema=False)
+    clinic.app.add_api_route("/api/deneme/form", form, methods=["GET"], include_in_schema=False)
+    clinic.app.add_api_route("/api/deneme/yonetici", chief_only, methods=["GET"], include_in_schema=False)
     return clinic
 
 
