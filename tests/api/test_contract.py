@@ -140,7 +140,6 @@ async def test_who_approved_and_when_is_told(clinic: Clinic) -> None:
     assert seen["technical_approval"]["at"] <= seen["clinical_approval"]["at"]
 
 
-@pytest.mark.clause("9.7.6a")
 async def test_a_repeat_may_name_reason_and_instrument(clinic: Clinic) -> None:
     placed = await clinic.place("GLU")
     await clinic.receive(placed)
@@ -230,7 +229,6 @@ async def test_pages_of_the_feed_miss_nothing_and_repeat_nothing(clinic: Clinic)
     assert (broken.status_code, broken.json()["code"]) == (422, "NUM-0001")
 
 
-@pytest.mark.clause("9.2.8")
 async def test_the_catalogue_stands_under_the_tubes(clinic: Clinic) -> None:
     groups = (await (await clinic.as_("hekim")).get("/api/v1/tests")).json()
     captions = [group["caption"] for group in groups]

@@ -22,7 +22,6 @@ def test_the_document_of_codes_is_up_to_date() -> None:
     assert ERROR_DOCUMENT.read_text(encoding="utf-8") == error_document()
 
 
-@pytest.mark.clause("4.7.2b")
 def test_every_code_is_there_once() -> None:
     document = error_document()
     for kind in all_kinds():
