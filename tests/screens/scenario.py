@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 
 from drivers.messages import Delivery, Observation
 from lis_core.demo_data.stories import USUAL
 from lis_core.domain.identity import synthetic_tc
 from lis_core.domain.states import Priority, TubeState
+from lis_core.domain.visibility import Role
 from lis_core.services.approvals import approve_clinically, approve_technically
 from lis_core.services.ingest_batch import apply_batch
 from lis_core.services.orders import OrderRequest, PlacedOrder, place_order
@@ -27,7 +28,7 @@ from lis_core.services.specimens import move_tube
 from lis_core.services.users import actor_of_user
 from lis_core.settings import ISTANBUL
 from lis_core.storage.database import Actor, Database
-from lis_core.storage.tables import Notice, Order, OrderedTest, Result, Test, User
+from lis_core.storage.tables import Notice, Order, OrderedTest, Result, Test, User, UserRole
 
 _messages = itertools.count(1)
 _people = itertools.count(820_000)
@@ -140,6 +141,21 @@ class Lab:
             async with self.database.work(await self.actor("uzman")) as work:
                 assert all(one.ok for one in await approve_clinically(work, ids))
 
+    async def approve_clinically(self, number: str) -> None:
+        async with self.database.work(await self.actor("uzman")) as work:
+            assert all(one.ok for one in await approve_clinically(work, await self.results(number)))
+
+    async def limit(self, username: str, role: Role, *groups: str) -> None:
+        """Authorise somebody for these work groups only."""
+        user = await self.actor(username)
+        async with self.database.work(await self.actor("yonetici")) as work:
+            await work.session.execute(
+                update(UserRole)
+                .where(UserRole.user_id == user.user_id, UserRole.role == role)
+                .values(groups=list(groups))
+            )
+        self.actors.pop(username)
+
     async def state(self, number: str, code: str) -> str:
         async with self.database.reading() as session:
             found = await session.scalar(
@@ -192,11 +208,35 @@ def _near(text_value: str, chance: random.Random) -> str:
     return f"{value * chance.uniform(0.97, 1.03):.{decimals}f}"
 
 
-CBC = (
-    "WBC RBC HGB HCT MCV MCH MCHC PLT RDW-SD RDW-CV PDW MPV P-LCR PCT NEUT# LYMPH# MONO# EO# BASO# "
-    "NEUT% LYMPH% MONO% EO% BASO% IG# IG%"
-).split()
-CHEMISTRY = "GLU UREA CREA ALT AST NA K CL CHOL TRIG HDL TBIL".split()
+CBC = [
+    "WBC",
+    "RBC",
+    "HGB",
+    "HCT",
+    "MCV",
+    "MCH",
+    "MCHC",
+    "PLT",
+    "RDW-SD",
+    "RDW-CV",
+    "PDW",
+    "MPV",
+    "P-LCR",
+    "PCT",
+    "NEUT#",
+    "LYMPH#",
+    "MONO#",
+    "EO#",
+    "BASO#",
+    "NEUT%",
+    "LYMPH%",
+    "MONO%",
+    "EO%",
+    "BASO%",
+    "IG#",
+    "IG%",
+]
+CHEMISTRY = ["GLU", "UREA", "CREA", "ALT", "AST", "NA", "K", "CL", "CHOL", "TRIG", "HDL", "TBIL"]
 
 
 async def busy_morning(database: Database, orders: int = 24) -> Lab:

@@ -3,13 +3,14 @@
 
 import { isWriting, one } from "./page";
 
-const LONGEST_GAP = 60; // ms between two characters of a reader; people need more, even when they roll their fingers
-const MEAN_GAP = 35;
+const LONGEST_GAP = 90; // ms between two characters of a (wireless) reader
+const MEAN_GAP = 45; // ms; people need more over four digits and an Enter, even when they roll their fingers
 const SHORTEST = 4;
 
 let text = "";
 let first = 0;
 let last = 0;
+let place: Element | null = null;
 let field: { element: HTMLInputElement | HTMLTextAreaElement; value: string } | null = null;
 
 export interface Scan {
@@ -18,14 +19,14 @@ export interface Scan {
 
 /** True while characters arrive too fast for a person: single-letter commands wait for the end of it. */
 export function isBurst(): boolean {
-  return text.length > 1;
+  return text.length > 2;
 }
 
 function begin(at: number): void {
   text = "";
   first = at;
-  const focused = document.activeElement;
-  field = isWriting(focused) ? { element: focused, value: focused.value } : null;
+  place = document.activeElement;
+  field = isWriting(place) ? { element: place, value: place.value } : null;
 }
 
 function finish(event: KeyboardEvent): void {
@@ -64,7 +65,8 @@ export function watchScanner(): void {
         if (event.key !== "Shift") text = "";
         return;
       }
-      if (!text || event.timeStamp - last > LONGEST_GAP) begin(event.timeStamp);
+      // Another field in between: the key before was a command of a person ("/"), not part of the scan.
+      if (!text || event.timeStamp - last > LONGEST_GAP || document.activeElement !== place) begin(event.timeStamp);
       text += event.key;
       last = event.timeStamp;
     },
