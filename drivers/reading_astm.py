@@ -19,6 +19,8 @@ _STANDARD = frozenset("HPORCQLMS")
 _NO_TERMINATOR = "Mesaj bitiş kaydı (L) ile kapanmıyor; yarım kalmış olabilir."
 _NO_HEADER = "Mesaj başlık kaydı (H) ile başlamıyor."
 _NOTHING = "Mesajda ASTM kaydı bulunamadı."
+_TOO_MANY = "Mesajda olağan dışı sayıda kayıt ya da yineleme var; okunmadı."
+MAX_PARTS = 100_000  # records of a message, repeats of a field: far above any real one
 _REQUESTED = ("H-2", "H-3", "H-5", "H-10", "H-11")
 
 
@@ -36,6 +38,8 @@ class AstmReader:
         message = parse(text, encoding=self._file.encoding or None)
         if not message.lines:
             return Reading(problem=_NOTHING, fingerprint=fingerprint(text))
+        if len(message.lines) > MAX_PARTS or text.count(message.delimiters.repeat.encode()) > MAX_PARTS:
+            return Reading(problem=_TOO_MANY, fingerprint=fingerprint(text))
         reading = self._parser(message.delimiters).read(message)
         reading.fingerprint = fingerprint(text)
         return reading

@@ -97,6 +97,12 @@ def test_millions_of_digits_are_no_number_and_no_replicate() -> None:
     assert (one.number, one.replicate) == (None, 1)
 
 
+def test_a_flood_of_records_is_refused_before_it_fills_the_memory() -> None:
+    for flood in (b"R\r" * 200_000, b"Q|1|" + b"^1\\" * 200_000 + b"\r", b"O|1|1||" + b"^^^K\\" * 200_000 + b"\r"):
+        reading = CATALOG.generic("astm").read(b"H|\\^&\r" + flood + b"L|1|N\r")
+        assert reading.observations == [] and reading.queries == [] and reading.problem is not None
+
+
 def test_a_blood_count_is_read_in_a_quarter_of_a_millisecond() -> None:
     """24 results, haematology; best of many runs, so that a busy machine does not decide."""
     header = ["H|\\^&|||    XN-550^00-24^22723^^^^BD634545||||||||E1394-97", "P|1|||37182|^Ay^Yi||19870626|M",
