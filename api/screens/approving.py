@@ -109,6 +109,12 @@ def was_refused_for_panic(outcomes: Iterable[ApprovalOutcome]) -> bool:
     return any(one.error is not None and one.error["code"] == errors.PANIC_NEEDS_REASON.code for one in outcomes)
 
 
+def first_row(rows: Sequence[Row]) -> int | None:
+    """The row that the hand rests on when a picture opens: the worst sign among those that wait, else the first."""
+    ranked = sorted(rows, key=lambda row: row.signs[0].rank if row.signs else 99)
+    return ranked[0].ordered_test_id if ranked else None
+
+
 def row_of(picture: Picture, tetkik: str) -> Row:
     """The row of a picture by the id of its ordered test. Raises NOT_FOUND."""
     row = next((row for row in picture.rows if str(row.ordered_test_id) == tetkik), None)
@@ -135,7 +141,7 @@ async def charts_of(session: AsyncSession, sight: Sight, row: Row) -> Charts:
     return Charts(
         points,
         drawing.day_chart(points, row.result_id, low, high),
-        drawing.trend_chart(trend_points(row), low, high),
+        drawing.trend_chart(trend_points(row), low, high, marked=row.figure is not None),
     )
 
 

@@ -185,4 +185,5 @@ async def _shown(
         said=message,
         acted=acted,
         now=now_utc(),
+        first=approving.first_row(_waiting(found)),
     )

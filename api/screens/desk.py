@@ -14,7 +14,7 @@ from api.screens.shell import Screen, environment
 from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError
 from lis_core.storage.tables import Notice
-from lis_core.views.boards import notice_readable, open_notices
+from lis_core.views.boards import menu_counts, notice_readable, open_notices
 
 router = APIRouter()
 Who = Annotated[SignedIn, Depends(signed_in)]
@@ -43,6 +43,14 @@ async def notices(request: Request, who: Who, db: Db) -> Response:
     here = Screen(request, "notices", who)
     async with db.reading() as session:
         return here.part("notices/list.html", notices=await open_notices(session, here.sight))
+
+
+@router.get("/bildirimler/sayi")
+async def notice_count(request: Request, who: Who, db: Db) -> Response:
+    """How many are open, for the bell."""
+    here = Screen(request, "notices", who)
+    async with db.reading() as session:
+        return here.part("parts/notice_count.html", counts=await menu_counts(session, here.sight))
 
 
 @router.post("/bildirimler/{notice_id}/gordum")

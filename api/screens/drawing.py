@@ -106,8 +106,13 @@ def trend_chart(
     high: Decimal | None,
     width: int = 500,
     height: int = 150,
+    *,
+    marked: bool = True,
 ) -> Markup:
-    """A patient's values of one test over time, oldest first, with the reference band; "" for fewer than two."""
+    """A patient's values of one test over time, oldest first, with the reference band; "" for fewer than two.
+
+    marked: the last one is the result in question; False where that one may not be seen.
+    """
     if len(points) < 2:
         return Markup("")
     limits = [limit for limit in (low, high) if limit is not None]
@@ -123,9 +128,10 @@ def trend_chart(
     parts = [_band(scale, low, high, left, right), *_axis(scale, left, right, height)]
     parts.append(Markup('<polyline class="trend" points="{}"/>').format(line))
     for place, (x, y, value) in enumerate(places):
+        mine = marked and place == len(places) - 1
         parts.append(
             Markup('<circle class="dot {}" cx="{:.1f}" cy="{:.1f}" r="{}"><title>{}</title></circle>').format(
-                "this" if place == len(places) - 1 else "", x, y, 5 if place == len(places) - 1 else 3, f"{value:f}"
+                "this" if mine else "", x, y, 5 if mine else 3, f"{value:f}"
             )
         )
     parts.append(Markup('<text x="{}" y="{}">{}</text>').format(left, height - 4, day_words(first)))

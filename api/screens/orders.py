@@ -293,7 +293,7 @@ async def detail(here: Viewer, db: Db, number: str, ordered_test_id: str) -> Res
         found = await _found(here, session, number)
         row = approving.row_of(found, ordered_test_id)
         low, high = await approving.limits_of(session, row)
-    trend = drawing.trend_chart(approving.trend_points(row), low, high, width=306, height=120)
+    trend = drawing.trend_chart(approving.trend_points(row), low, high, 306, 120, marked=row.value is not None)
     return here.part("orders/detail.html", row=row, trend=trend, events=found.events)
 
 

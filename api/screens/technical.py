@@ -17,7 +17,7 @@ from api.screens.shell import Screen, said, screen
 from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError
 from lis_core.domain.states import TestState, TubeState
-from lis_core.services.approvals import approve_technically, choose_run, request_repeat
+from lis_core.services.approvals import approve_technically, choose_run, request_repeat, withdraw
 from lis_core.services.manual import enter_result
 from lis_core.services.specimens import move_tube
 from lis_core.storage.database import Database
@@ -189,14 +189,23 @@ async def value(
 
 
 @router.post("/{number}/kosu")
-async def run(here: Here, db: Db, number: str, tetkik: Text = "", kosu: Text = "", kosu_nedeni: Text = "") -> Response:
-    """Another run becomes the valid one, with a reason."""
-    found = await _found(here, db, number)
-    row = approving.row_of(found, tetkik)
-    ids = asked_ids([kosu], "")
+async def run(here: Here, db: Db, number: str, kosu: Text = "", kosu_nedeni: Text = "") -> Response:
+    """Another run becomes the valid one, with a reason. kosu: ordered test and result, as the page offered them."""
+    ordered_test, _, result = kosu.partition(" ")
+    row = approving.row_of(await _found(here, db, number), ordered_test)
+    ids = asked_ids([result], "")
     async with db.work(here.actor) as work:
         await choose_run(work, row.ordered_test_id, ids[0], kosu_nedeni.strip())
     return await _after(here, db, number, said(f"{row.code} için geçerli koşu değişti."))
+
+
+@router.post("/{number}/geri")
+async def take_back(here: Here, db: Db, number: str, simdiki: Text = "", geri_nedeni: Text = "") -> Response:
+    """Take the technical approval of the row under the hand back, with a reason."""
+    ids = asked_ids([], simdiki)
+    async with db.work(here.actor) as work:
+        await withdraw(work, ids[0], geri_nedeni.strip())
+    return await _after(here, db, number, said("Teknik onay geri alındı.", "warn"))
 
 
 @router.get("/{number}/grafik")
@@ -256,5 +265,6 @@ async def _shown(
         "opens": opens,
         "chosen": set(chosen),
         "now": now_utc(),
+        "first": approving.first_row([row for row in found.rows if row.in_laboratory and row.state is WAITS]),
     }
     return here.part("technical/picture.html", **facts)

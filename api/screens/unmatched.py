@@ -17,7 +17,7 @@ from lis_core.services.catalog import catalog
 from lis_core.services.unmatched import bind_unmatched, dismiss_unmatched
 from lis_core.storage.database import Database
 from lis_core.storage.tables import UnmatchedResult
-from lis_core.views.boards import message_picture, unmatched_one, unmatched_queue
+from lis_core.views.boards import menu_counts, message_picture, unmatched_one, unmatched_queue
 from lis_core.views.order_lists import OrderSearch, find_orders
 from lis_core.views.order_view import order_view
 
@@ -44,6 +44,13 @@ async def listed(here: Here, db: Db) -> Response:
     async with db.reading() as session:
         queue = await unmatched_queue(session)
     return here.part("unmatched/rows.html", queue=queue, waiting=True)
+
+
+@router.get("/sayi")
+async def count(here: Here, db: Db) -> Response:
+    """How many wait, for the menu."""
+    async with db.reading() as session:
+        return here.part("parts/unmatched_count.html", counts=await menu_counts(session, here.sight))
 
 
 @router.get("/ara")

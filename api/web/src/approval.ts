@@ -19,12 +19,16 @@ export function approval(): void {
   let timer = 0;
   let busy = false;
 
-  const shown = (): string => one<HTMLElement>("[data-number]", picture)?.dataset["number"] ?? "";
+  let wanted = ""; // the order under the hand; a note about the one before must never bring that one back
+  let loading = false;
 
   async function load(number: string, keep = false): Promise<void> {
     const mine = ++asked;
+    wanted = number;
+    loading = true;
     const loaded = await part(`${base}/${encodeURIComponent(number)}`);
     if (mine !== asked) return; // the hand has moved on
+    loading = false;
     const checked = keep ? all<HTMLInputElement>("#rows input:checked", picture!).map((box) => box.value) : [];
     const inside = picture!.contains(document.activeElement);
     picture!.innerHTML = loaded?.html ?? '<p class="said bad">Bağlantı yok; yeniden deneyin.</p>';
@@ -81,18 +85,25 @@ export function approval(): void {
 
   list.addEventListener("row:select", (event) => {
     const number = (event.target as HTMLElement).dataset["row"] ?? "";
+    wanted = number;
     window.clearTimeout(timer);
     timer = window.setTimeout(() => void load(number), PAUSE);
   });
   picture.addEventListener("row:select", (event) => point(event.target as HTMLElement, picture));
   picture.addEventListener("change", count);
-  document.addEventListener("htmx:before:request", () => (busy = true));
+  document.addEventListener("htmx:before:request", (event) => {
+    busy = true;
+    const said = one("#said", picture); // an answer within the blink of an eye, whatever the server takes
+    if (said && (event.target as HTMLElement).hasAttribute("hx-post")) said.innerHTML = '<p class="said">Yapılıyor…</p>';
+  });
   document.addEventListener("htmx:finally:request", () => (busy = false));
   document.addEventListener("htmx:after:swap", () => {
     restore(picture);
     count();
     const root = one<HTMLElement>("[data-acted]", picture);
     if (root) void acted(root);
+    const shown = one<HTMLElement>("[data-number]", picture)?.dataset["number"];
+    if (shown && wanted && shown !== wanted) void load(wanted); // the answer came after the hand had moved on
   });
 
   watchSearch(list, refresh);
@@ -107,8 +118,9 @@ export function approval(): void {
   });
   onNotes((notes) => {
     if (concerns(notes, ["result", "approval", "specimen", "order"])) void refresh();
-    const number = shown();
-    if (!number || busy || !concerns(notes, ["result", "approval", "specimen", "order"], number)) return;
+    const number = wanted;
+    const shown = one<HTMLElement>("[data-number]", picture)?.dataset["number"];
+    if (!number || number !== shown || loading || busy || !concerns(notes, ["result", "approval", "specimen", "order"], number)) return;
     const writing = all("[data-panel]:not([hidden])", picture).length > 0 || isWriting(document.activeElement);
     const hint = one("[data-changed]", picture);
     if (!writing) void load(number, true);

@@ -117,7 +117,7 @@ export function restore(within: ParentNode = document): void {
     const open = rows(list);
     if (!open.length || selected(list)) continue;
     const key = remembered.get(list.id);
-    const row = open.find((candidate) => candidate.dataset["row"] === key) ?? open[0];
+    const row = open.find((candidate) => candidate.dataset["row"] === key) ?? open.find((candidate) => "first" in candidate.dataset) ?? open[0];
     if (row) {
       row.setAttribute("aria-selected", "true");
       row.setAttribute("tabindex", "0");
@@ -151,7 +151,9 @@ export function merge(list: HTMLElement, html: string): void {
       previous = row;
     }
   }
-  if (!all("[data-row]", list).length || !known.size) list.querySelector(".nothing")?.remove();
+  const empty = list.querySelector(".nothing");
+  if (all("[data-row]", list).length) empty?.remove();
+  else if (!empty) list.innerHTML = html;
   if (anchor) scroller.scrollTop += anchor.getBoundingClientRect().top - before;
 }
 

@@ -32,9 +32,30 @@ function take(note: Note): void {
   }, AFTER);
 }
 
+let stream: EventSource | null = null;
+
+/**
+ * A browser keeps only six connections to a server; a screen that nobody looks at gives its own back, and asks for
+ * everything anew when it is looked at again.
+ */
 export function listen(): void {
   if (!one("[data-live]") || !("EventSource" in window)) return;
-  const stream = new EventSource("/olay");
+  let resting = 0;
+  document.addEventListener("visibilitychange", () => {
+    window.clearTimeout(resting);
+    if (document.hidden) {
+      resting = window.setTimeout(() => {
+        stream?.close();
+        stream = null;
+      }, 15_000);
+    } else if (!stream) open();
+  });
+  window.addEventListener("pagehide", () => stream?.close());
+  open();
+}
+
+function open(): void {
+  stream = new EventSource("/olay");
   stream.addEventListener("hazir", () => {
     say("on", "canlı");
     if (greeted) take({ tur: "yenile", istemler: [], hepsi: true }); // something may have been missed in between
@@ -49,8 +70,12 @@ export function listen(): void {
       }
     });
   }
-  stream.addEventListener("error", () => say("off", stream.readyState === EventSource.CLOSED ? "bağlantı yok" : "bağlantı bekleniyor"));
-  window.addEventListener("pagehide", () => stream.close());
+  stream.addEventListener("error", () => {
+    if (!stream) return;
+    const ended = stream.readyState === EventSource.CLOSED;
+    say("off", ended ? "bağlantı yok" : "bağlantı bekleniyor");
+    if (ended) window.setTimeout(open, 5000); // a proxy's error page ends a stream for good; ask again
+  });
 }
 
 /** True where one of the notes of these kinds is about this order, or says that anything may have changed. */
