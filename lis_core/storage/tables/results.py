@@ -16,7 +16,11 @@ from lis_core.storage.tables.instruments import Instrument
 
 
 class Result(Base):
-    """One run of one ordered test. Append-only: a new run, a changed value is a new row (invariant 6)."""
+    """One run of one ordered test. Append-only: a new run, a changed value is a new row (invariant 6).
+
+    The instrument and the user carry no foreign key: checking them costs a quarter of writing a result, both come from
+    the catalogue and the session, and neither can ever be deleted (guards.sql).
+    """
 
     __tablename__ = "tetkik_sonuc"
     __table_args__ = (
@@ -34,7 +38,7 @@ class Result(Base):
         "tetkik_numune_kodu", BigInteger, comment="Okunan tup; bos = yalniz istem numarasi okundu"
     )
     instrument_id: Mapped[int | None] = mapped_column(
-        "cihaz_kodu", ForeignKey("cihaz.cihaz_kodu"), comment="Cihaz; bos = elle girildi"
+        "cihaz_kodu", BigInteger, comment="Cihaz; bos = elle girildi"
     )
     raw_message_id: Mapped[int | None] = mapped_column(
         "ham_mesaj_kodu", ForeignKey("ham_mesaj.ham_mesaj_kodu"), comment="Ham mesaj"
@@ -81,11 +85,13 @@ class Result(Base):
     lot: Mapped[str | None] = mapped_column("reaktif_lot", comment="Reaktif lotu")
     entered_by_id: Mapped[int | None] = mapped_column(
         "ekleyen_kullanici_kodu",
-        ForeignKey("kullanici.kullanici_kodu"),
+        BigInteger,
         comment="Elle giren ya da elle baglayan kullanici",
     )
     reason: Mapped[str | None] = mapped_column("gerekce", comment="Elle giris, elle baglama ya da duzeltme gerekcesi")
-    instrument: Mapped[Instrument | None] = relationship(lazy="raise")
+    instrument: Mapped[Instrument | None] = relationship(
+        primaryjoin="foreign(Result.instrument_id) == Instrument.id", viewonly=True, lazy="raise"
+    )
 
 
 class ApprovalKind(StrEnum):

@@ -1149,12 +1149,6 @@ def upgrade() -> None:
             "ekleyen_kullanici_kodu", sa.BigInteger(), nullable=True, comment="Elle giren ya da elle baglayan kullanici"
         ),
         sa.Column("gerekce", sa.String(), nullable=True, comment="Elle giris, elle baglama ya da duzeltme gerekcesi"),
-        sa.ForeignKeyConstraint(["cihaz_kodu"], ["cihaz.cihaz_kodu"], name=op.f("fk_tetkik_sonuc_cihaz_kodu")),
-        sa.ForeignKeyConstraint(
-            ["ekleyen_kullanici_kodu"],
-            ["kullanici.kullanici_kodu"],
-            name=op.f("fk_tetkik_sonuc_ekleyen_kullanici_kodu"),
-        ),
         sa.ForeignKeyConstraint(
             ["ham_mesaj_kodu"], ["ham_mesaj.ham_mesaj_kodu"], name=op.f("fk_tetkik_sonuc_ham_mesaj_kodu")
         ),
