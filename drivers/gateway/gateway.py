@@ -141,7 +141,7 @@ class Gateway:
     # -- messages in
 
     def received(self, book: LineBook, message: Collected) -> tuple[list[Query], Reading | None]:
-        """A stored message: read it, send it on its way; the queries in it that want an answer, and all that it says."""
+        """A stored message: read it, send it on its way; the queries that want an answer, and all that it says."""
         delivery, reading = self._read(message)
         queries = [query for query in reading.queries if not query.cancels] if reading else []
         book.received(query=bool(reading and reading.queries))
@@ -286,7 +286,7 @@ class Gateway:
         request = readable(message.text)
         if request is None or (reading is not None and reading.kind == "ack"):
             return None
-        problem = reading.problem if reading is not None else None
+        problem = reading.problem if reading is not None and not reading.observations else None
         return hl7.acknowledge(
             request,
             "AA" if problem is None else "AE",

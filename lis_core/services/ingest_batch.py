@@ -72,8 +72,10 @@ def _message(delivery: Delivery, known: Catalog) -> Message:
     message = Message(delivery, instrument, line.id if line else None, problem=delivery.problem)
     if not delivery.whole:
         message.state = "yarim"
-    elif delivery.problem:
+    elif delivery.problem and not delivery.observations:
         message.state = "hata"
+    elif delivery.problem:
+        message.state = "kismen"  # what could be read is applied; the problem stays on the message for a person
     elif delivery.queries and not delivery.observations:
         message.state = "sorgu"
     elif not delivery.observations:
