@@ -223,7 +223,7 @@ class House:
         self.web = WebServer(app, self.settings.http_host, self.settings.http_port)
         task = self._task(self.web.serve())
         stack.push_async_callback(self._stop_web, task)
-        while not self.web.started and not task.done():
+        while not self.web.started and not task.done():  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.02)
         if task.done():
             raise OSError(f"{self.settings.http_host}:{self.settings.http_port} adresi açılamadı (kullanımda olabilir)")

@@ -12,9 +12,8 @@ def as_markdown() -> str:
     parts = ["# Veri sözlüğü\n\nTablolardan üretilmiştir (`numune db dictionary`).\n"]
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
     for table in sorted(Base.metadata.tables.values(), key=lambda table: table.name):
-        parts.append(
-            f"\n## {table.name}\n\n{table.comment or ''}\n\n| kolon | tür | anahtar | boş olabilir | açıklama |\n|---|---|---|---|---|"
-        )
+        parts.append(f"\n## {table.name}\n\n{table.comment or ''}\n")
+        parts.append("| kolon | tür | anahtar | boş olabilir | açıklama |\n|---|---|---|---|---|")
         for column in table.columns:
             keys = ["birincil"] if column.primary_key else []
             keys += [f"-> {key.target_fullname}" for key in column.foreign_keys]

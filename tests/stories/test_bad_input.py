@@ -1,4 +1,4 @@
-"""Rubbish on the wire: each kind has a defined outcome, nothing acknowledged is lost, the line goes on, a person is told."""
+"""Rubbish on the wire: each kind has its outcome, nothing acknowledged is lost, the line goes on, a person is told."""
 
 from __future__ import annotations
 
@@ -150,14 +150,17 @@ async def test_a_nul_in_the_text_costs_nothing(laboratory: Laboratory) -> None:
 
 
 @pytest.mark.parametrize(
-    ("policy", "first_lives", "second_lives"), [("birlikte", True, True), ("yenisi", False, True), ("reddet", True, False)]
+    ("policy", "first_lives", "second_lives"),
+    [("birlikte", True, True), ("yenisi", False, True), ("reddet", True, False)],
 )
 async def test_two_connections_that_claim_one_instrument(
     laboratory: Laboratory, policy: str, first_lives: bool, second_lives: bool
 ) -> None:
     from tests.gateway.conftest import House
 
-    house = House(laboratory.database, laboratory.house.folder.parent / f"spool-{policy}", laboratory.house.gateway.catalog)
+    house = House(
+        laboratory.database, laboratory.house.folder.parent / f"spool-{policy}", laboratory.house.gateway.catalog
+    )
     await house.start(house.line(ikinci=policy))
     first = await Wire.to(house.port)
     await first.ask(ENQ)
