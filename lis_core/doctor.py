@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
@@ -90,7 +92,7 @@ async def _database(url: str) -> list[Finding]:
         await database.close()
 
 
-def _audit(broken: list, entries: int) -> Finding:  # type: ignore[type-arg]
+def _audit(broken: Sequence[Any], entries: int) -> Finding:
     if broken:
         where = "; ".join(f"{row.zincir} zinciri {row.sira}. satır: {row.sorun}" for row in broken)
         return Finding(False, "denetim izi", where)

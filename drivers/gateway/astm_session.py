@@ -93,7 +93,7 @@ class AstmSession(asyncio.Protocol):
             elif kind is TransferEnded:
                 self._finish(broken=False)
             elif kind is TransferBroken:
-                self._book.trouble(BROKEN[event.why])  # type: ignore[union-attr]
+                self._book.trouble(BROKEN[event.why])  # type: ignore[union-attr, index]
                 self._finish(broken=True)
             else:
                 self._report(event)

@@ -292,7 +292,9 @@ class Spool:
     @staticmethod
     def _decode(payload: bytes) -> Frame | _Delivered:
         parts = msgspec.msgpack.decode(payload)
-        return msgspec.convert(parts, type=_Delivered if len(parts) == 1 else Frame)
+        if len(parts) == 1:
+            return msgspec.convert(parts, type=_Delivered)
+        return msgspec.convert(parts, type=Frame)
 
     # -- names
 

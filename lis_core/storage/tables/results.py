@@ -37,9 +37,7 @@ class Result(Base):
     tube_id: Mapped[int | None] = mapped_column(
         "tetkik_numune_kodu", BigInteger, comment="Okunan tup; bos = yalniz istem numarasi okundu"
     )
-    instrument_id: Mapped[int | None] = mapped_column(
-        "cihaz_kodu", BigInteger, comment="Cihaz; bos = elle girildi"
-    )
+    instrument_id: Mapped[int | None] = mapped_column("cihaz_kodu", BigInteger, comment="Cihaz; bos = elle girildi")
     raw_message_id: Mapped[int | None] = mapped_column(
         "ham_mesaj_kodu", ForeignKey("ham_mesaj.ham_mesaj_kodu"), comment="Ham mesaj"
     )
