@@ -150,9 +150,9 @@ class SerialPort:
                 watched = _Watched(self._factory())
                 transport, _ = await serial_asyncio_fast.create_serial_connection(
                     loop,
-                    lambda: watched,
+                    lambda watched=watched: watched,
                     self._path,
-                    **self._options,  # noqa: B023 - called before it returns
+                    **self._options,
                 )
             except (OSError, serial.SerialException) as error:
                 self._report(False, f"{self._path} açılamadı: {error}")
