@@ -39,6 +39,7 @@ class AstmSession(asyncio.Protocol):
 
     def __init__(self, gateway: Gateway, book: LineBook, options: LinkOptions) -> None:
         self.peer = ""
+        self._loop = asyncio.get_running_loop()
         self._gateway = gateway
         self._book = book
         self._link = AstmLink(options)
@@ -165,7 +166,7 @@ class AstmSession(asyncio.Protocol):
             return  # an early timer finds out by itself that it is early: cheaper than one new timer per frame
         self._stop_timer()
         self._timer_at = deadline
-        self._timer = asyncio.get_running_loop().call_at(deadline, self._tick)
+        self._timer = self._loop.call_at(deadline, self._tick)
 
     def _write(self, data: bytes) -> None:
         if data and self._open and self._transport is not None:
@@ -187,6 +188,5 @@ class AstmSession(asyncio.Protocol):
             self._timer.cancel()
             self._timer = None
 
-    @staticmethod
-    def _now() -> float:
-        return asyncio.get_running_loop().time()
+    def _now(self) -> float:
+        return self._loop.time()

@@ -17,7 +17,9 @@ import threading
 import uuid
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
 from pathlib import Path
+from queue import SimpleQueue
 
 import msgspec
 
@@ -62,19 +64,19 @@ class Place(msgspec.Struct, frozen=True, array_like=True, gc=False):
     offset: int
 
 
-class _Batch:
-    """What waits for the writer: bytes for one segment and who must be told."""
+class _Entry:
+    """Bytes on their way to a segment, and who must be told when they are there."""
 
-    __slots__ = ("callbacks", "chunks", "segment")
+    __slots__ = ("data", "done", "segment")
 
-    def __init__(self, segment: int) -> None:
+    def __init__(self, segment: int, data: bytes, done: Done | None) -> None:
         self.segment = segment
-        self.chunks: list[bytes] = []
-        self.callbacks: list[Done] = []
+        self.data = data
+        self.done = done
 
 
 class Spool:
-    """A durable log of frames. Use from one event loop; the writing is done by a thread of its own."""
+    """A durable log of frames. Use from one event loop; the writing is done by a thread of its own, fed by a queue."""
 
     def __init__(self, folder: Path, *, segment_bytes: int = SEGMENT_BYTES) -> None:
         self.folder = folder
@@ -90,9 +92,7 @@ class Spool:
         self._offset = 0
         self._open_frames: dict[int, int] = {}
         self._on_disk: set[int] = set()
-        self._batches: list[_Batch] = []
-        self._wake = threading.Condition()
-        self._closing = False
+        self._queued: SimpleQueue[_Entry | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -125,9 +125,7 @@ class Spool:
 
     async def close(self) -> None:
         """Write what waits, stop the writer."""
-        with self._wake:
-            self._closing = True
-            self._wake.notify()
+        self._queued.put(None)
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join)
 
@@ -174,16 +172,7 @@ class Spool:
     def _queue(self, payload: bytes, number: int, done: Done | None) -> Place:
         place = Place(number, self._segment, self._offset)
         self._offset += _HEAD.size + len(payload)
-        with self._wake:
-            batch = self._batches[-1] if self._batches else None
-            if batch is None or batch.segment != self._segment:
-                batch = _Batch(self._segment)
-                self._batches.append(batch)
-            batch.chunks.append(_HEAD.pack(len(payload), zlib.crc32(payload)))
-            batch.chunks.append(payload)
-            if done is not None:
-                batch.callbacks.append(done)
-                self._wake.notify()
+        self._queued.put(_Entry(self._segment, _HEAD.pack(len(payload), zlib.crc32(payload)) + payload, done))
         return place
 
     def _new_segment(self) -> None:
@@ -192,33 +181,35 @@ class Spool:
         self._number = self._segment << 32
 
     def _write_forever(self) -> None:
-        file = -1
-        current = -1
+        """The writer's thread: takes all that waits, writes it, flushes once, has everybody told."""
+        file = _SegmentFile(self._open_segment)
+        entries: list[_Entry] = []
         while True:
-            with self._wake:
-                while not self._closing and not any(batch.callbacks for batch in self._batches):
-                    self._wake.wait(timeout=1.0)
-                    if self._batches:
-                        break
-                batches, self._batches = self._batches, []
-                closing = self._closing
-            for batch in batches:
-                try:
-                    if batch.segment != current:
-                        if file >= 0:
-                            os.close(file)
-                        file, current = self._open_segment(batch.segment), batch.segment
-                    self._write(file, b"".join(batch.chunks))
-                    os.fdatasync(file)
-                    error = None
-                    self.flushes += 1
-                except OSError as problem:
-                    error = problem
-                self._report(batch, error)
-            if closing and not self._batches:
-                if file >= 0:
-                    os.close(file)
+            entry = self._queued.get()
+            while entry is not None:
+                entries.append(entry)
+                if self._queued.empty():
+                    break
+                entry = self._queued.get()
+            if entry is None or any(waiting.done for waiting in entries):  # notes alone are worth no flush
+                for segment, run in groupby(entries, key=_segment_of):
+                    self._flush(file, segment, list(run))
+                entries = []
+            if entry is None:
+                file.close()
                 return
+
+    def _flush(self, file: _SegmentFile, segment: int, entries: list[_Entry]) -> None:
+        error = None
+        try:
+            file.write(segment, b"".join([entry.data for entry in entries]))
+            self.flushes += 1
+        except OSError as problem:
+            error = problem
+        told = [entry.done for entry in entries if entry.done is not None]
+        assert self._loop is not None
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._confirm, segment, told, error)
 
     def _open_segment(self, segment: int) -> int:
         file = os.open(self._path(segment), os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
@@ -230,31 +221,15 @@ class Spool:
         self._on_disk.add(segment)
         return file
 
-    @staticmethod
-    def _write(file: int, data: bytes) -> None:
-        before = os.fstat(file).st_size
-        try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(file, view) :]
-        except OSError:
-            os.ftruncate(file, before)  # a torn entry must not hide what is written after it
-            raise
-
-    def _report(self, batch: _Batch, error: OSError | None) -> None:
-        assert self._loop is not None
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._confirm, batch, error)
-
-    def _confirm(self, batch: _Batch, error: OSError | None) -> None:
+    def _confirm(self, segment: int, told: list[Done], error: OSError | None) -> None:
         self.problem = None if error is None else str(error)
         if error is not None:
-            self._open_frames[batch.segment] = self._open_frames.get(batch.segment, 0) - len(batch.callbacks)
-            if self._open_frames[batch.segment] <= 0:
-                self._open_frames.pop(batch.segment)
-            if batch.segment == self._segment:
+            self._open_frames[segment] = self._open_frames.get(segment, 0) - len(told)
+            if self._open_frames[segment] <= 0:
+                self._open_frames.pop(segment)
+            if segment == self._segment:
                 self._new_segment()  # places already given in the broken segment are void; start afresh
-        for done in batch.callbacks:
+        for done in told:
             done(error)
 
     # -- reading
@@ -307,6 +282,39 @@ class Spool:
         if not path.exists():
             _write_durably(path, uuid.uuid4().hex[:16])
         return path.read_text(encoding="ascii")
+
+
+class _SegmentFile:
+    """The segment that is being written; another one is opened when it is asked for."""
+
+    def __init__(self, opener: Callable[[int], int]) -> None:
+        self._opener = opener
+        self._segment = -1
+        self._file = -1
+
+    def write(self, segment: int, data: bytes) -> None:
+        """Append and flush to disk. Raises OSError; then nothing of `data` is left in the file."""
+        if segment != self._segment:
+            self.close()
+            self._file, self._segment = self._opener(segment), segment
+        before = os.fstat(self._file).st_size
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(self._file, view) :]
+            os.fdatasync(self._file)
+        except OSError:
+            os.ftruncate(self._file, before)  # a torn entry must not hide what is written after it
+            raise
+
+    def close(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+        self._file = self._segment = -1
+
+
+def _segment_of(entry: _Entry) -> int:
+    return entry.segment
 
 
 def _write_durably(path: Path, text: str) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 import serial
@@ -150,7 +151,7 @@ class SerialPort:
                 watched = _Watched(self._factory())
                 transport, _ = await serial_asyncio_fast.create_serial_connection(
                     loop,
-                    lambda watched=watched: watched,
+                    partial(_the_same, watched),
                     self._path,
                     **self._options,
                 )
@@ -192,6 +193,10 @@ class _Watched(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self._inner.connection_lost(error)
         self.lost.set()
+
+
+def _the_same(made: asyncio.Protocol) -> asyncio.Protocol:
+    return made
 
 
 def _pauses() -> Any:
