@@ -145,7 +145,8 @@ class Conversation:
     async def closed(self) -> None:
         """Wait until the socket is gone, for a moment."""
         with contextlib.suppress(OSError, TimeoutError):
-            await asyncio.wait_for(self._writer.wait_closed(), CLOSING_SECONDS)
+            async with asyncio.timeout(CLOSING_SECONDS):
+                await self._writer.wait_closed()
 
 
 def _looked_at(waiting: asyncio.Future[Message]) -> None:

@@ -7,7 +7,7 @@ import contextlib
 import logging
 from collections.abc import Callable
 
-from hbys_bridge.hl7.conversation import CLOSING_SECONDS, Conversation, LineDown, Take, Trouble
+from hbys_bridge.hl7.conversation import Conversation, LineDown, Take, Trouble
 from hbys_bridge.hl7.inbound import HospitalServer
 from hbys_bridge.settings import BridgeSettings, HospitalSettings, split_address
 
@@ -95,8 +95,7 @@ class HospitalClient:
         finally:
             self._line = None
             line.close()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(line.closed(), CLOSING_SECONDS)
+            await line.closed()
 
 
 class Routes:

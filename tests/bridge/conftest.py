@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
@@ -55,10 +54,9 @@ async def hospital(bridge: Bridge) -> AsyncIterator[Hospital]:
 
 
 @pytest.fixture
-async def listener() -> AsyncIterator[TcpServer]:
-    """A port of the hospital that takes results."""
+async def listener() -> TcpServer:
+    """A free port of the hospital, where nobody listens yet."""
     server = TcpServer()
     await server.start()
-    yield server
     await server.close()
-    await asyncio.sleep(0)
+    return TcpServer(port=server.port)

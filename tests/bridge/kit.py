@@ -43,7 +43,7 @@ class MllpClient:
     async def read(self, within: float = 10.0) -> Message:
         """The next block."""
         block = await asyncio.wait_for(self.reader.readuntil(b"\x1c\r"), within)
-        return Message(block.strip(b"\x0b\x1c\r"))
+        return Message(block[block.index(b"\x0b") + 1 : -2])
 
     async def ask(self, message: str | bytes) -> Message:
         """Send a message, get the answer."""
