@@ -72,6 +72,8 @@ class ReferenceRange:
     _seen: Mapping[str, str | int | None] = field(init=False, repr=False, compare=False)
     _normal: frozenset[str] = field(init=False, repr=False, compare=False)
     _numeric: bool = field(init=False, repr=False, compare=False)
+    printed: str = field(init=False, repr=False, compare=False)
+    """The range as it stands beside a result; see `reference_text`."""
 
     def __post_init__(self) -> None:
         seen: dict[str, str | int | None] = {"ref": self.id, "ver": self.version}
@@ -82,7 +84,8 @@ class ReferenceRange:
         source = f"(REF {self.id}, sürüm {self.version})"
         normal = frozenset(fold(word) for word in (self.normal_text or "").split("|")) - {""}
         object.__setattr__(self, "_source", source)
-        object.__setattr__(self, "_inside", f"referans içinde: {reference_text(self) or 'sınır yok'} {source}")
+        object.__setattr__(self, "printed", _printed(self))
+        object.__setattr__(self, "_inside", f"referans içinde: {self.printed or 'sınır yok'} {source}")
         object.__setattr__(self, "_seen", seen)
         object.__setattr__(self, "_normal", normal)
         object.__setattr__(self, "_numeric", any(limit is not None for limit in limits.values()))
@@ -95,6 +98,10 @@ class ReferenceRange:
 
 def reference_text(chosen: ReferenceRange) -> str:
     """The range as printed beside a result: "3.5-5.1", "≤ 5", "≥ 60", "-2 - 3", "Negatif", "0-10 (Negatif)" or ""."""
+    return chosen.printed
+
+
+def _printed(chosen: ReferenceRange) -> str:
     low, high = chosen.low, chosen.high
     numbers = ""
     if low is not None and high is not None:

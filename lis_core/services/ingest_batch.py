@@ -59,7 +59,10 @@ async def apply_batch(database: Database, deliveries: Sequence[Delivery], *, car
         await _mark_repeats(raw, messages)
         specimens = await scan(raw, asked_texts(messages))
         await _number_messages(raw, messages)
-        rows = BatchRows(known_keys=await _known_measurements(raw, messages) if careful else set())
+        rows = BatchRows(
+            ids=await next_ids(raw, "tetkik_sonuc", sum(len(message.delivery.observations) for message in messages)),
+            known_keys=await _known_measurements(raw, messages) if careful else set(),
+        )
         await decide(rows, messages, specimens, known, work.now)
         await _write(work, raw, messages, rows)
         _tell(work, messages, rows)

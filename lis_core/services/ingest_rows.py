@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -38,8 +39,13 @@ class Message:
     results: int = 0
     unmatched: int = 0
     controls: int = 0
+    received: str = ""
+    """Arrival as ISO text, made once for all results of the message."""
     known: int = 0
     """Measurements in it that had come before."""
+
+    def __post_init__(self) -> None:
+        self.received = self.delivery.received_at.isoformat()
 
     @property
     def applies(self) -> bool:
@@ -59,6 +65,8 @@ class BatchRows:
     panic: list[dict[str, Any]] = field(default_factory=list)
     numbers: set[str] = field(default_factory=set)
     groups: set[str] = field(default_factory=set)
+    ids: list[int] = field(default_factory=list)
+    """Numbers kept for the results of this batch, last one first; what is left over is a harmless gap."""
     known_keys: set[bytes] = field(default_factory=set)
     """Measurements that are stored already, or came earlier in this batch."""
 
@@ -140,15 +148,16 @@ def measurement_key(message: Message, observation: Observation, seen: dict[tuple
     return hashlib.blake2b(repr((facts, nth)).encode(), digest_size=16).digest()
 
 
-def local_moment(written: str | None) -> datetime | None:
-    """An instrument's time in UTC; a clock without a zone is the laboratory's. None where it is no time."""
+@lru_cache(maxsize=4096)
+def local_moment(written: str | None) -> str | None:
+    """An instrument's time as ISO text in UTC; a clock without a zone is the laboratory's. None where it is no time."""
     if not written:
         return None
     try:
         moment = datetime.fromisoformat(written)
     except ValueError:
         return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=ISTANBUL)).astimezone(UTC)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=ISTANBUL)).astimezone(UTC).isoformat()
 
 
 def _accept(
@@ -168,9 +177,10 @@ def _accept(
     ordered.runs += 1
     if ordered.runs > 1:
         decisions.append(_another_run(ordered))
-    index = len(rows.results)
+    result_id = rows.ids.pop()
     rows.results.append(
         (
+            result_id,
             ordered.id,
             ordered.runs,
             specimen.tube_id,
@@ -191,7 +201,7 @@ def _accept(
             observation.comments,
             orjson.dumps(decisions).decode(),
             local_moment(observation.measured_at),
-            message.delivery.received_at,
+            message.received,
             observation.rack,
             observation.position,
             observation.replicate,
@@ -199,13 +209,13 @@ def _accept(
             observation.lot,
         )
     )
-    ordered.result_id = -1 - index  # the row's own id is known when it is written
+    ordered.result_id = result_id
     ordered.state = TestState.RESULTED
     rows.moved[ordered.id] = ordered
     rows.numbers.add(specimen.order_number)
     rows.groups.add(test.group)
     if judged.flag == "P!":
-        rows.panic.append({"index": index, "istem": specimen.order_number, "tetkik": test.code})
+        rows.panic.append({"sonuc": result_id, "istem": specimen.order_number, "tetkik": test.code})
     if specimen.tube_id is not None:
         rows.custody.setdefault(
             (specimen.tube_id, message.id),

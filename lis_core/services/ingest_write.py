@@ -47,14 +47,12 @@ where t.istem_tetkik_kodu = v.kodu and t.surum = v.surum
 """
 
 
-async def write_results(work: Work, raw: psycopg.AsyncConnection[Any], rows: BatchRows) -> list[int]:
-    """Results, what waits, controls, custody, states, panic promises. Returns the ids of the results.
+async def write_results(work: Work, raw: psycopg.AsyncConnection[Any], rows: BatchRows) -> None:
+    """Results, what waits, controls, custody, states, panic promises.
 
     Raises StaleBatch where an ordered test moved since it was read.
     """
-    ids = await next_ids(raw, "tetkik_sonuc", len(rows.results))
-    numbered = [(number, *row) for number, row in zip(ids, rows.results, strict=True)]
-    await copy_rows(raw, "tetkik_sonuc", _RESULT_COLUMNS, numbered)
+    await copy_rows(raw, "tetkik_sonuc", _RESULT_COLUMNS, rows.results)
     await copy_rows(raw, "eslesmeyen_sonuc", _UNMATCHED_COLUMNS, rows.unmatched)
     await copy_rows(raw, "kk_olcum", _CONTROL_COLUMNS, rows.controls)
     await copy_rows(raw, "numune_hareket", _CUSTODY_COLUMNS, list(rows.custody.values()))
@@ -66,15 +64,10 @@ async def write_results(work: Work, raw: psycopg.AsyncConnection[Any], rows: Bat
                 [ordered.id for ordered in moved],
                 [ordered.version for ordered in moved],
                 [ordered.runs for ordered in moved],
-                [ids[-1 - (ordered.result_id or 0)] for ordered in moved],
+                [ordered.result_id for ordered in moved],
             ],
         )
         if cursor.rowcount != len(moved):
             raise StaleBatch
     for panic in rows.panic:
-        work.later(
-            "panik.bildirim",
-            {"sonuc": ids[panic["index"]], "istem": panic["istem"], "tetkik": panic["tetkik"]},
-            panic["istem"],
-        )
-    return ids
+        work.later("panik.bildirim", panic, panic["istem"])

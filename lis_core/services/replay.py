@@ -19,7 +19,7 @@ from lis_core.domain.errors import NumuneError
 from lis_core.services.catalog import catalog
 from lis_core.services.ingest_batch import asked_texts, scan
 from lis_core.services.ingest_rows import APPLIED, BatchRows, Message, decide, measurement_key
-from lis_core.services.ingest_write import write_results
+from lis_core.services.ingest_write import next_ids, write_results
 from lis_core.services.sql import driver_of
 from lis_core.storage.database import Actor, Database, Work
 
@@ -80,12 +80,14 @@ async def _replay_one(work: Work, message_id: int, reread: Reread) -> ReplayOutc
     )
     raw = await driver_of(work)
     waiting = await _waiting(raw, message)
-    rows = BatchRows(known_keys=await _settled(raw, message))
+    rows = BatchRows(
+        ids=await next_ids(raw, "tetkik_sonuc", len(observations)), known_keys=await _settled(raw, message)
+    )
     specimens = await scan(raw, asked_texts([message]))
     await decide(rows, [message], specimens, known, work.now)
     await _release(raw, waiting, rows)
-    ids = await write_results(work, raw, rows)
-    await _bind(work, raw, waiting, rows, ids)
+    await write_results(work, raw, rows)
+    await _bind(work, raw, waiting, rows)
     await _finish(work, message, row.durum)
     return ReplayOutcome(message_id, message.results, message.unmatched)
 
@@ -125,11 +127,9 @@ async def _release(raw: psycopg.AsyncConnection[Any], waiting: dict[bytes, int],
     rows.unmatched = [row for row in rows.unmatched if row[2] not in still]
 
 
-async def _bind(
-    work: Work, raw: psycopg.AsyncConnection[Any], waiting: dict[bytes, int], rows: BatchRows, ids: list[int]
-) -> None:
+async def _bind(work: Work, raw: psycopg.AsyncConnection[Any], waiting: dict[bytes, int], rows: BatchRows) -> None:
     """What waited and now has its order: close the waiting row with the result that it became."""
-    bound = [(waiting[row[6]], number) for number, row in zip(ids, rows.results, strict=True) if row[6] in waiting]
+    bound = [(waiting[row[7]], row[0]) for row in rows.results if row[7] in waiting]
     if not bound:
         return
     await raw.execute(

@@ -221,6 +221,7 @@ async def _add_runs(session: AsyncSession, rows: Sequence[Row], ids: Sequence[in
                 result.unit,
                 result.flag,
                 instrument or "",
+                f"{result.rack or ''}/{result.position or ''}".strip("/"),
                 result.measured_at or result.received_at,
                 current,
                 user.full_name if user else "",

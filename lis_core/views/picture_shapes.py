@@ -54,6 +54,8 @@ class Run:
     unit: str
     flag: str
     instrument: str
+    place: str
+    """Rack and position, "5/3"."""
     at: datetime
     current: bool
     entered_by: str
@@ -150,10 +152,9 @@ class Row:
         return self.value is not None and self.state in (TestState.TECHNICALLY_APPROVED, TestState.CLINICALLY_APPROVED)
 
     @property
-    def for_clinic(self) -> bool:
-        """A row of the clinical picture: every test of the reader's own laboratories with its stage (9.7.2a), and what
-        other laboratories have released (9.7.1b)."""
-        return self.in_laboratory or self.state is TestState.CLINICALLY_APPROVED
+    def on_its_way(self) -> bool:
+        """At clinical approval: not ready so far, named only with its stage and time (9.7.2a)."""
+        return not self.shown_to_clinic and self.state not in (TestState.CLINICALLY_APPROVED, TestState.CANCELLED)
 
     @property
     def why(self) -> str:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, literal_column, select
+from sqlalchemy import ColumnElement, func, literal_column, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from lis_core.domain.states import Priority, TestState, TubeState
 from lis_core.domain.turkish import search_key
@@ -16,6 +17,7 @@ from lis_core.domain.visibility import Role
 from lis_core.storage.database import Actor
 from lis_core.storage.tables import (
     Approval,
+    Instrument,
     Order,
     OrderedTest,
     Patient,
@@ -316,6 +318,73 @@ async def what_became(session: AsyncSession, actor: Actor, numbers: Collection[s
         )
         for number, patient, user, kind, at in (await session.execute(question)).tuples()
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatTest:
+    """A test that is to be run again, and where its tube was last (9.6.6b, 9.7.6b)."""
+
+    code: str
+    instrument: str
+    """Of the last run; "" where the value was typed."""
+    rack: str
+    position: str
+    wanted: str
+    """The instrument that must run it; "" = any."""
+
+
+@dataclass(slots=True)
+class RepeatOrder:
+    """An order with tests that wait for their repeat."""
+
+    number: str
+    given_name: str
+    family_name: str
+    priority: Priority
+    since: datetime
+    tests: list[RepeatTest] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        return len(self.tests)
+
+
+async def repeat_list(session: AsyncSession, actor: Actor, limit: int = 500) -> list[RepeatOrder]:
+    """Orders whose tests a person sent to a repeat that has not come so far, oldest first. One query."""
+    last, wanted = aliased(Instrument), aliased(Instrument)
+    newest = (
+        select(Result)
+        .where(Result.ordered_test_id == OrderedTest.id)
+        .order_by(Result.run.desc())
+        .limit(1)
+        .lateral("son_kosu")
+    )
+    run = aliased(Result, newest)
+    question = (
+        select(Order, Patient, Test.code, OrderedTest.state_at, last.name, run.rack, run.position, wanted.name)
+        .select_from(OrderedTest)
+        .join(run, true())
+        .join(Order, Order.id == OrderedTest.order_id)
+        .join(Patient, Patient.id == Order.patient_id)
+        .join(Test, Test.id == OrderedTest.test_id)
+        .outerjoin(last, last.id == run.instrument_id)
+        .outerjoin(wanted, wanted.id == OrderedTest.wanted_instrument_id)
+        .where(
+            OrderedTest.runs > 0,
+            OrderedTest.result_id.is_(None),
+            OrderedTest.state.in_([TestState.ACCEPTED, TestState.RUNNING]),
+            _in_scope(scope(actor, TECHNICAL_ROLES)),
+        )
+        .order_by(OrderedTest.state_at)
+        .limit(limit)
+    )
+    orders: dict[int, RepeatOrder] = {}
+    for order, patient, code, since, name, rack, position, wanted_name in (await session.execute(question)).tuples():
+        line = orders.setdefault(
+            order.id, RepeatOrder(order.number, patient.given_name, patient.family_name, order.priority, since)
+        )
+        line.tests.append(RepeatTest(code, name or "", rack or "", position or "", wanted_name or ""))
+    return sorted(orders.values(), key=lambda line: (line.priority.rank, line.since))
 
 
 @dataclass(frozen=True, slots=True)
