@@ -23,7 +23,7 @@ from lis_core.services.specimens import move_tube
 from lis_core.storage.database import Database
 from lis_core.views.picture import order_picture, repeat_instruments
 from lis_core.views.picture_shapes import Picture
-from lis_core.views.worklists import technical_worklist, what_became
+from lis_core.views.worklists import repeat_list, technical_worklist, what_became
 
 router = APIRouter(prefix="/teknik-onay")
 Here = Annotated[Screen, Depends(screen("technical"))]
@@ -31,24 +31,34 @@ Asked = Annotated[Filters, Depends(approving.filters)]
 WAITS = TestState.RESULTED
 
 
-@router.get("")
-async def page(here: Here, db: Db, asked: Asked) -> Response:
-    """The list of what waits for this technician's benches."""
+Repeating = Annotated[bool, Query(alias="tekrar")]
+
+
+async def _list_facts(here: Screen, db: Database, asked: Filters, repeating: bool, known: list[str]) -> dict[str, Any]:
     async with db.reading() as session:
         found = await technical_worklist(session, here.actor, group=asked.group, sign=asked.sign, search=asked.search)
-    return await here.page("technical/page.html", list=found, asked=asked, became=[])
+        repeats = await repeat_list(session, here.actor)
+        gone = set() if repeating else set(known) - {order.number for order in found.orders}
+        became = await what_became(session, here.actor, gone, now_utc() - approving.LOOK_BACK)
+    return {"list": found, "asked": asked, "became": became, "repeats": repeats, "repeating": repeating}
+
+
+@router.get("")
+async def page(here: Here, db: Db, asked: Asked, repeating: Repeating = False) -> Response:
+    """The list of what waits for this technician's benches; or what waits for its repeat."""
+    return await here.page("technical/page.html", **await _list_facts(here, db, asked, repeating, []))
 
 
 @router.get("/liste")
 async def listed(
-    here: Here, db: Db, asked: Asked, known: Annotated[list[str], Depends(approving.known_numbers)]
+    here: Here,
+    db: Db,
+    asked: Asked,
+    known: Annotated[list[str], Depends(approving.known_numbers)],
+    repeating: Repeating = False,
 ) -> Response:
     """The list again: what the page shows and waits no more comes back greyed, with who took it."""
-    async with db.reading() as session:
-        found = await technical_worklist(session, here.actor, group=asked.group, sign=asked.sign, search=asked.search)
-        gone = set(known) - {order.number for order in found.orders}
-        became = await what_became(session, here.actor, gone, now_utc() - approving.LOOK_BACK)
-    return here.part("technical/list.html", list=found, asked=asked, became=became)
+    return here.part("technical/list.html", **await _list_facts(here, db, asked, repeating, known))
 
 
 @router.get("/okut")

@@ -31,12 +31,19 @@ class LineDown(ConnectionError):
 
 
 class Conversation:
-    """A connection. `sender`: MSH-3|MSH-4 of what came on it; "" until something did."""
+    """A connection. `sender`: MSH-3|MSH-4 of what came on it; "" until something did. ours: we have opened it."""
 
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, take: Take, trouble: Trouble
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        take: Take,
+        trouble: Trouble,
+        *,
+        ours: bool = False,
     ) -> None:
         self.sender = ""
+        self._ours = ours
         self.peer = _peer(writer)
         self._reader, self._writer = reader, writer
         self._take, self._trouble = take, trouble
@@ -123,12 +130,16 @@ class Conversation:
         return waiting
 
     async def answer_to(self, waiting: asyncio.Future[Message], control_id: str, within: float) -> Message:
-        """Wait for the answer. Raises LineDown. A silent line is closed: a late answer would mean nothing."""
+        """Wait for the answer. Raises LineDown.
+
+        A silent line that we opened is opened anew; the hospital's own stays: its orders come on it.
+        """
         try:
             async with asyncio.timeout(within):
                 return await waiting
         except TimeoutError:
-            self.close()
+            if self._ours:
+                self.close()
             raise LineDown(f"hastane sistemi {within:g} saniyede cevap vermedi") from None
         finally:
             self._waiting.pop(control_id, None)

@@ -77,7 +77,7 @@ class HospitalClient:
                 self._unreachable = True
                 self._tried.set()
             else:
-                await self._talk(Conversation(reader, writer, self._take, self._trouble))
+                await self._talk(Conversation(reader, writer, self._take, self._trouble, ours=True))
             self._unanswered += 1
             pause = PAUSES[min(self._unanswered, len(PAUSES)) - 1]
             with contextlib.suppress(TimeoutError):

@@ -80,6 +80,13 @@ async def order_facts(session: AsyncSession, order: Order, history: OrderHistory
 
     Raises LookupError: a released test without the approval that released it. Nothing is sent then.
     """
+    # The lock in a statement of its own: what is read after it sees everything that was committed before it.
+    await session.execute(
+        select(OrderedTest.id)
+        .where(OrderedTest.order_id == order.id)
+        .order_by(OrderedTest.id)
+        .with_for_update(read=True, of=OrderedTest)
+    )
     rows = [_row(found) for found in await session.execute(_tests_of(order.id))]
     return OrderFacts(
         order_id=order.id,
@@ -106,7 +113,6 @@ def _tests_of(order_id: int) -> Any:
         .join(User, User.id == Approval.user_id, isouter=True)
         .where(OrderedTest.order_id == order_id)
         .order_by(OrderedTest.id)
-        .with_for_update(read=True, of=OrderedTest)
         .execution_options(populate_existing=True)
     )
 

@@ -217,3 +217,9 @@ async def pauses_pass(lab: Database) -> None:
 async def waiting(lab: Database) -> int:
     """Entries for the hospital that are not done."""
     return await count(lab, "giden_kutusu where konu = 'hbys.sonuc' and bitti_zamani is null")
+
+
+async def errors(lab: Database) -> list[str]:
+    """Why entries of the outbox were put off."""
+    async with lab.reading() as session:
+        return list(await session.scalars(text("select son_hata from giden_kutusu where son_hata is not null")))

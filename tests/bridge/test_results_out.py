@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 
 import pytest
@@ -421,3 +422,39 @@ async def test_a_test_that_the_laboratory_added_goes_with_the_order(
     [result] = hospital.results
     assert (result.step, result.filler, result.test) == ("", number, "K")
     assert hospital.received[0].first("ORC").field(4) == order.number
+
+
+async def test_a_storm_of_approvals_withdrawals_and_lost_answers(lab: Database, away: tuple[Bridge, Hospital]) -> None:
+    """Two people approve and withdraw while the worker sends and the hospital misbehaves: at the end the hospital
+    shows what is released, and nothing that it was ever shown was not released."""
+    bridge, hospital = away
+    order = await hospital.places(person(), "GLU", "K")
+    number = await number_of(lab, order)
+    results = await kit.measured(lab, number, {"GLU": "112", "K": "4.1"})
+    await kit.technically_approved(lab, results)
+    chance = random.Random(20261122)
+    worker = asyncio.create_task(OutboxWorker(lab, bridge.handlers).run())
+
+    async def somebody(code: str) -> None:
+        for _ in range(6):
+            await kit.clinically_approved(lab, {code: results[code]})
+            await asyncio.sleep(chance.random() / 20)
+            await kit.withdrawn(lab, results[code])
+            await kit.pauses_pass(lab)
+        await kit.clinically_approved(lab, {code: results[code]})
+
+    try:
+        for _ in range(6):
+            chance.choice([hospital.stays_silent, hospital.hangs_up])(1, kept=chance.random() < 0.5)
+            chance.choice([hospital.answers_ae, hospital.answers_ar])(1)
+        await asyncio.gather(somebody("GLU"), somebody("K"))
+        async with asyncio.timeout(30):
+            while await kit.waiting(lab):
+                await kit.pauses_pass(lab)
+                await asyncio.sleep(0.05)
+    finally:
+        worker.cancel()
+    last = {test: (value, status) for test, value, status in said(hospital)}
+    assert {test: value for test, (value, _) in last.items()} == {"GLU": "112", "K": "4.1"}
+    assert {status for _, status in last.values()} <= {"F", "C"}
+    assert not [words for words in await kit.errors(lab) if "klinik onay kaydı yok" in words]

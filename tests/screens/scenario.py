@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import random
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -20,7 +21,7 @@ from lis_core.demo_data.stories import USUAL
 from lis_core.domain.identity import synthetic_tc
 from lis_core.domain.states import Priority, TubeState
 from lis_core.domain.visibility import Role
-from lis_core.services.approvals import approve_clinically, approve_technically
+from lis_core.services.approvals import approve_clinically, approve_technically, request_repeat
 from lis_core.services.ingest_batch import apply_batch
 from lis_core.services.orders import OrderRequest, PlacedOrder, place_order
 from lis_core.services.patients import PatientData
@@ -83,6 +84,8 @@ class Lab:
         flags: Mapping[str, Sequence[str]] | None = None,
         kind: str = "result",
         codes: Mapping[str, str] | None = None,
+        rack: str = "",
+        position: str = "",
     ) -> None:
         """An analyser reports these values for a number, in one message as it stands on the line."""
         at = at or datetime.now(ISTANBUL)
@@ -96,8 +99,8 @@ class Lab:
                 raw={"record": 4 + place},
                 measured_at=at.astimezone(ISTANBUL).strftime("%Y-%m-%dT%H:%M:%S"),
                 flags=list((flags or {}).get(test, ())),
-                rack=f"{n % 40 + 1}",
-                position=f"{n % 10 + 1}",
+                rack=rack or f"{n % 40 + 1}",
+                position=position or f"{n % 10 + 1}",
                 lot="A7",
             )
             for place, (test, value) in enumerate(values.items())
@@ -132,9 +135,16 @@ class Lab:
                 question = question.where(Test.code.in_(codes))
             return list(await session.scalars(question))
 
-    async def approve(self, number: str, *, clinically: bool = True, reason: str = "doğrulandı") -> None:
-        """Technical approval of everything that the order has, and clinical if wanted."""
-        ids = await self.results(number)
+    async def repeat(self, number: str, code: str, reason: str = "", instrument: str | None = None) -> None:
+        """The technician sends a result to a repeat."""
+        async with self.database.work(await self.actor("teknisyen")) as work:
+            await request_repeat(work, (await self.results(number, code))[0], reason, instrument)
+
+    async def approve(
+        self, number: str, *, clinically: bool = True, reason: str = "doğrulandı", codes: Sequence[str] = ()
+    ) -> None:
+        """Technical approval of everything that the order has (or of these tests), and clinical if wanted."""
+        ids = await self.results(number, *codes)
         async with self.database.work(await self.actor("teknisyen")) as work:
             assert all(one.ok for one in await approve_technically(work, ids, reason))
         if clinically:
@@ -185,10 +195,9 @@ def person(**wanted: Any) -> PatientData:
 def raw_message(number: str, seen: Sequence[Observation]) -> bytes:
     """The bytes of such a message: ENQ, one frame, EOT."""
     records = ["H|\\^&|||genel|||||||P|1", "P|1", f"O|1|{number}||^^^TUM|R", "C|1|I|rutin|G"]
-    records += [
-        f"R|{place}|^^^{one.test}|{one.value}||||{''.join(one.flags)}|F||||{(one.measured_at or '').replace('-', '').replace('T', '').replace(':', '')}"
-        for place, one in enumerate(seen, 1)
-    ]
+    for place, one in enumerate(seen, 1):
+        time = re.sub("[^0-9]", "", one.measured_at or "")
+        records.append(f"R|{place}|^^^{one.test}|{one.value}||||{''.join(one.flags)}|F||||{time}")
     body = "1" + "\r".join([*records, "L|1|N"]) + "\r\x03"
     check = f"{sum(body.encode()) % 256:02X}"
     return b"\x05\x02" + body.encode() + check.encode() + b"\r\n\x04"
@@ -311,14 +320,20 @@ async def _loose_ends(lab: Lab, now: datetime) -> None:
         )
         await work.session.execute(
             text(
-                "insert into baglanti_durumu (baglanti_kodu, dinliyor, bagli_uc, karsi_adres, son_bayt_zamani, "
-                "son_mesaj_zamani, mesaj_sayisi, sorgu_sayisi, hata_sayisi, son_hata, son_hata_zamani, guncelleme_zamani) "
-                "select baglanti_kodu, baglanti_adi <> 'law', case when baglanti_adi in ('sedim', 'law') then 0 else 1 end, "
-                "'127.0.0.1:52114', :at, :at, 41, 12, case baglanti_adi when 'hormon' then 3 else 0 end, "
-                "case baglanti_adi when 'hormon' then 'Çerçeve sağlama toplamı tutmadı; cihazdan yeniden istendi.' "
-                "when 'law' then 'Port başka bir program tarafından kullanılıyor.' end, "
-                "case when baglanti_adi in ('hormon', 'law') then cast(:later as timestamptz) end, now() + interval '1 day' "
-                "from baglanti on conflict do nothing"
+                """
+                insert into baglanti_durumu (baglanti_kodu, dinliyor, bagli_uc, karsi_adres, son_bayt_zamani,
+                    son_mesaj_zamani, mesaj_sayisi, sorgu_sayisi, hata_sayisi, son_hata, son_hata_zamani,
+                    guncelleme_zamani)
+                select baglanti_kodu, baglanti_adi <> 'law',
+                    case when baglanti_adi in ('sedim', 'law') then 0 else 1 end, '127.0.0.1:52114', :at, :at, 41, 12,
+                    case baglanti_adi when 'hormon' then 3 else 0 end,
+                    case baglanti_adi
+                        when 'hormon' then 'Çerçeve sağlama toplamı tutmadı; cihazdan yeniden istendi.'
+                        when 'law' then 'Port başka bir program tarafından kullanılıyor.' end,
+                    case when baglanti_adi in ('hormon', 'law') then cast(:later as timestamptz) end,
+                    now() + interval '1 day'
+                from baglanti on conflict do nothing
+                """
             ),
             {"at": now, "later": now + timedelta(seconds=2)},
         )

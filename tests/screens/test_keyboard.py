@@ -115,9 +115,7 @@ async def test_shift_h_counts_first_and_then_takes_the_whole_list_but_nothing_wi
     assert await story.state(signed, "GLU") == "sonuclandi"
 
 
-async def test_a_scan_opens_its_order_wherever_the_focus_is_and_leaves_no_digits_behind(
-    desk: Desk, story: Lab
-) -> None:
+async def test_a_scan_opens_its_order_wherever_the_focus_is_and_leaves_no_digits_behind(desk: Desk, story: Lab) -> None:
     first = await _ready(story, {"GLU": "92"}, priority=Priority.URGENT)
     placed = await story.order(["TSH"])
     await story.receive(placed)
@@ -143,9 +141,7 @@ async def test_typing_by_hand_is_never_taken_for_a_scan(desk: Desk, story: Lab) 
     await expect(page.locator("#waiting li")).to_have_count(1)
 
 
-async def test_what_a_colleague_does_greys_the_row_and_says_who_without_moving_the_hand(
-    desk: Desk, story: Lab
-) -> None:
+async def test_what_a_colleague_does_greys_the_row_and_says_who_without_moving_the_hand(desk: Desk, story: Lab) -> None:
     numbers = [await _ready(story, {"GLU": "92"}) for _ in range(3)]
     page = await desk.sign_in("teknisyen")
     await _picture(page, numbers[0])
@@ -171,6 +167,44 @@ async def test_what_a_colleague_does_greys_the_row_and_says_who_without_moving_t
     assert abs(after["y"] - before["y"]) < 60
 
 
+@pytest.mark.clause("9.6.15")
+async def test_results_are_approved_by_order_by_test_and_by_group(desk: Desk, story: Lab) -> None:
+    """Ten orders with GLU and CHOL, and a TSH that is none of this: exactly what was meant is approved each time."""
+    numbers = []
+    for _ in range(10):
+        placed = await story.order(["GLU", "CHOL", "TSH"])
+        await story.measure(placed.number, {"GLU": "92", "CHOL": "182", "TSH": "1.9"})
+        numbers.append(placed.number)
+
+    async def states() -> dict[str, int]:
+        counts = {}
+        for code in ("GLU", "CHOL", "TSH"):
+            counts[code] = sum([await story.state(number, code) == "teknik_onayli" for number in numbers])
+        return counts
+
+    page = await desk.sign_in("teknisyen")
+    await _picture(page, numbers[0])
+    await page.keyboard.press("h")  # (a) one order
+    await expect(page.locator("#waiting li.done")).to_have_count(1)
+    assert await states() == {"GLU": 1, "CHOL": 1, "TSH": 1}
+
+    await page.goto(f"{desk.address}/teknik-onay?ara=GLU")  # (b) one test
+    await page.wait_for_selector("#picture [data-number]")
+    await page.keyboard.press("Shift+H")
+    await expect(page.locator("#bulk-body")).to_contain_text("9 imsiz sonuç onaylanacak")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#bulk-body")).to_contain_text("9 sonuç onaylandı")
+    assert await states() == {"GLU": 10, "CHOL": 1, "TSH": 1}
+
+    await page.goto(f"{desk.address}/teknik-onay?grup=BIYOKIMYA")  # (c) one group
+    await page.wait_for_selector("#picture [data-number]")
+    await page.keyboard.press("Shift+H")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#bulk-body")).to_contain_text("9 sonuç onaylandı")
+    assert await states() == {"GLU": 10, "CHOL": 10, "TSH": 1}
+
+
+@pytest.mark.clause("9.11.1")
 async def test_the_specialist_releases_a_patient_and_the_physician_sees_it_at_once(desk: Desk, story: Lab) -> None:
     number = await _ready(story, {"GLU": "92", "TSH": "1.9"})
     physician = await desk.sign_in("hekim", f"/istem/{number}")
@@ -184,8 +218,10 @@ async def test_the_specialist_releases_a_patient_and_the_physician_sees_it_at_on
 
     await expect(specialist.locator("#waiting li.done")).to_be_visible()
     row = physician.locator("#rows tr").filter(has_text="GLU")
-    await expect(row).to_contain_text("92")
+    await expect(row).to_contain_text("92", timeout=5000)
     await expect(row).to_contain_text("klinik onaylı")
+    report = await physician.context.request.get(f"{desk.address}/api/v1/orders/{number}/report.pdf")
+    assert report.status == 200 and (await report.body()).startswith(b"%PDF")
 
 
 async def test_a_released_result_is_taken_back_only_with_a_reason(desk: Desk, story: Lab) -> None:
@@ -206,6 +242,23 @@ async def test_a_released_result_is_taken_back_only_with_a_reason(desk: Desk, st
 
 
 TWELVE = ["GLU", "UREA", "CREA", "ALT", "AST", "NA", "K", "CL", "TSH", "FT4", "CBC", "ESR"]
+
+
+@pytest.mark.clause("9.1.3a")
+async def test_a_test_is_found_by_its_code_or_a_part_of_its_name_and_enter_adds_it(desk: Desk, story: Lab) -> None:
+    page = await desk.sign_in("hekim", "/istem/yeni")
+    await page.focus("#find-test")
+    await page.keyboard.type("siyum", delay=80)  # in the middle of Kalsiyum, Potasyum stays out
+    await expect(page.locator("#found li").first).to_contain_text("CA")
+    await page.keyboard.press("Enter")
+    await page.keyboard.type("tsh", delay=80)
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#chosen")).to_contain_text("CA")
+    await expect(page.locator("#chosen")).to_contain_text("TSH")
+    await expect(page.locator("input[name=tetkik]:checked")).to_have_count(2)
+    await expect(page.locator("#chosen .tube")).to_have_text(["Biyokimya", "Hormon-ELISA"])
+    await page.keyboard.press("Backspace")
+    await expect(page.locator("input[name=tetkik]:checked")).to_have_count(1)
 
 
 async def test_twelve_tests_are_ordered_by_keyboard_in_fifteen_seconds(desk: Desk, story: Lab) -> None:
