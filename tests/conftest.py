@@ -78,7 +78,7 @@ def lab_template(pg_server: str, pg_template: str) -> str:
     def run() -> None:
         try:
             asyncio.run(load())
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - raised again in the test's own thread
             failures.append(error)
 
     thread = threading.Thread(target=run)

@@ -23,7 +23,7 @@ from lis_core.services.specimens import move_tube
 from lis_core.storage.database import Database
 from lis_core.views.picture import order_picture, repeat_instruments
 from lis_core.views.picture_shapes import Picture
-from lis_core.views.worklists import repeat_list, technical_worklist, what_became
+from lis_core.views.worklists import plain_results, repeat_list, technical_worklist, what_became
 
 router = APIRouter(prefix="/teknik-onay")
 Here = Annotated[Screen, Depends(screen("technical"))]
@@ -81,10 +81,8 @@ async def bulk_question(request: Request, here: Here, db: Db) -> Response:
 async def bulk(here: Here, db: Db, sonuc: Annotated[Chosen, Form()] = []) -> Response:  # noqa: B006
     """Approve exactly the plain results that were counted; whatever got a sign meanwhile stays."""
     ids = asked_ids(sonuc, "")
-    async with db.reading() as session:
-        plain = set((await technical_worklist(session, here.actor)).plain_ids)
     async with db.work(here.actor) as work:
-        outcomes = await approve_technically(work, [result_id for result_id in ids if result_id in plain])
+        outcomes = await approve_technically(work, await plain_results(work.session, ids))
     left = len(ids) - sum(1 for one in outcomes if one.ok)
     return here.part("approval/bulk.html", done=approving.tell(outcomes, "onaylandı", left), list=None, base="")
 
@@ -144,11 +142,10 @@ async def approve_plain(
 
     Only what was on the screen when the key was pressed: a result that came in between is looked at first.
     """
-    before = await _found(here, db, number)
-    seen = set(asked_ids(gosterilen, "")) if gosterilen else set()
-    plain = [row.result_id for row in before.rows if row.state is WAITS and row.result_id in seen and not row.signs]
+    seen = asked_ids(gosterilen, "") if gosterilen else []
     async with db.work(here.actor) as work:
-        outcomes = await approve_technically(work, [result for result in plain if result]) if plain else []
+        plain = await plain_results(work.session, seen)
+        outcomes = await approve_technically(work, plain) if plain else []
     found = await _found(here, db, number)
     left = _waiting(found)
     held = said(f"İmsiz sonuç yok; {left} imli sonuç bir kişinin bakmasını bekliyor.", "warn")

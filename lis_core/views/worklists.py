@@ -166,6 +166,13 @@ _UNFINISHED = (
 )
 
 
+async def plain_results(session: AsyncSession, result_ids: Collection[int]) -> list[int]:
+    """Those of the results that carry no sign, in order of their ids. One query."""
+    question = select(Result.id, Result.flag, Result.instrument_flags, _HELD_RULES).where(Result.id.in_(result_ids))
+    rows = await session.execute(question.order_by(Result.id))
+    return [row.id for row in rows if not signs_of(row.flag, row.instrument_flags, row.held or ())]
+
+
 def _in_scope(covered: frozenset[str] | None) -> ColumnElement[bool]:
     return literal_column("true") if covered is None else OrderedTest.group.in_(covered)
 

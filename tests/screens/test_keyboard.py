@@ -199,6 +199,7 @@ async def test_results_are_approved_by_order_by_test_and_by_group(desk: Desk, st
     await page.goto(f"{desk.address}/teknik-onay?grup=BIYOKIMYA")  # (c) one group
     await page.wait_for_selector("#picture [data-number]")
     await page.keyboard.press("Shift+H")
+    await expect(page.locator("#bulk-body")).to_contain_text("9 imsiz sonuç onaylanacak")
     await page.keyboard.press("Enter")
     await expect(page.locator("#bulk-body")).to_contain_text("9 sonuç onaylandı")
     assert await states() == {"GLU": 10, "CHOL": 10, "TSH": 1}

@@ -74,7 +74,10 @@ export function approval(): void {
     const opens = root.dataset["opens"];
     if (opens) openPanel(opens);
     await refresh();
-    if (left === 0 && !opens) selectNext(list!);
+    if (left === 0 && !opens && selectNext(list!)) {
+      window.clearTimeout(timer); // no need to wait for the hand to rest: the machine moved it
+      void load(wanted);
+    }
   }
 
   function count(): void {
