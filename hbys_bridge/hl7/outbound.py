@@ -23,7 +23,7 @@ class HospitalClient:
 
     def __init__(self, address: str, take: Take, trouble: Trouble, on_up: Callable[[], None]) -> None:
         """take: for messages that the hospital sends on this line. on_up: called when it can be reached again, and
-        when it answers again. Raises ValueError: address."""
+        when it takes something again. Raises ValueError: address."""
         self.address = address
         self._host, self._port = split_address(address)
         self._take, self._trouble, self._on_up = take, trouble, on_up
@@ -32,8 +32,8 @@ class HospitalClient:
         """An attempt to connect has ended since a line was last wanted."""
         self._wanted = asyncio.Event()
         self._unreachable = False
-        self._unanswered = 0
-        """Connections since the hospital's last answer."""
+        self._fruitless = 0
+        """Attempts to connect, and connections, since the hospital last took something."""
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -60,11 +60,11 @@ class HospitalClient:
             raise LineDown(f"hastane sistemine bağlanılamıyor ({self.address})")
         return self._line
 
-    def answered(self) -> None:
-        """The hospital has answered: behind the socket there is somebody."""
-        if self._unanswered:
+    def accepted(self) -> None:
+        """The hospital has taken a message: behind the socket there is somebody."""
+        if self._fruitless:
             self._on_up()
-        self._unanswered = 0
+        self._fruitless = 0
 
     async def _stay_connected(self) -> None:
         while True:
@@ -78,8 +78,8 @@ class HospitalClient:
                 self._tried.set()
             else:
                 await self._talk(Conversation(reader, writer, self._take, self._trouble, ours=True))
-            self._unanswered += 1
-            pause = PAUSES[min(self._unanswered, len(PAUSES)) - 1]
+            self._fruitless += 1
+            pause = PAUSES[min(self._fruitless, len(PAUSES)) - 1]
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._wanted.wait()
@@ -127,7 +127,7 @@ class Routes:
             raise LineDown(f"hastane sistemi bağlı değil ({hospital.sender})")
         return line
 
-    def answered(self, hospital: HospitalSettings) -> None:
-        """This hospital has answered a message."""
+    def accepted(self, hospital: HospitalSettings) -> None:
+        """This hospital has taken a message."""
         if hospital.results:
-            self._clients[hospital.results].answered()
+            self._clients[hospital.results].accepted()

@@ -150,10 +150,10 @@ class ResultSender:
         await self._read_answer(entry, letter, answer)
 
     async def _read_answer(self, entry: _Entry, letter: _Letter, answer: hl7.Message) -> None:
-        self._routes.answered(entry.hospital)
         said = hl7.read_acknowledgement(answer)
         if said is not None and said.accepted:
             await self._note(letter, TAKEN, answer.raw, None)
+            self._routes.accepted(entry.hospital)
             return
         words = "; ".join(filter(None, [said.text, *(error.text for error in said.errors)])) if said else ""
         code = "AR" if said is not None and said.code in ("AR", "CR") else "AE"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from sqlalchemy import select
 
 from hbys_bridge.app import Bridge
@@ -180,65 +179,59 @@ async def test_an_order_number_is_not_lent_to_another_patient(lab: Database, lin
     assert list(await steps.states(lab, (await the_order(lab, "P1")).number)) == ["GLU"]
 
 
-@pytest.mark.parametrize(
-    ("segments", "place", "code"),
-    [
-        (["ORC|NW|X1", "OBR|1|X1||GLU"], "PID^1", "101"),
-        (["PID|1||5^^^H^MR||A^B", "PID|2||6^^^H^MR||C^D", "ORC|NW|X1", "OBR|1|X1||GLU"], "PID^2", "205"),
-        (["PID|1||5^^^H^MR||A^B"], "ORC^1", "101"),
-        (["PID|1||5^^^H^MR||A^B", "OBR|1|X1||GLU", "ORC|NW|X1"], "OBR^1", "100"),
-        (["PID|1||5^^^H^MR||A^B", "ORC|NW|X1"], "ORC^1", "101"),
-        (["PID|1||5^^^H^MR||A^B", "ORC|NW", "OBR|1|||GLU"], "ORC^1^2", "101"),
-        (["PID|1||5^^^H^MR||A^B", "ORC|RP|X1", "OBR|1|X1||GLU"], "ORC^1^1", "103"),
-        (["PID|1||5^^^H^MR||A^B", "ORC|NW|X1", "TQ1|1||||||||ACELE", "OBR|1|X1||GLU"], "TQ1^1^9^1^1", "103"),
-        (["PID|1||5^^^H^MR||A^B||19801345", "ORC|NW|X1", "OBR|1|X1||GLU"], "PID^1^7", "102"),
-        (["PID|1||5^^^H^MR||A^B||19800101|X", "ORC|NW|X1", "OBR|1|X1||GLU"], "PID^1^8", "103"),
-        (["PID|1||5^^^H^MR||A", "ORC|NW|X1", "OBR|1|X1||GLU"], "PID^1^5", "101"),
-        (["PID|1||||A^B", "ORC|NW|X1", "OBR|1|X1||GLU"], "PID^1^3", "101"),
-        (["PID|1||5^^^H^MR||A^B", "ORC|NW|X1||G1", "OBR|1|X1||GLU", "ORC|NW|X2||G2", "OBR|2|X2||K"], "ORC^2^4", "205"),
-        (["PID|1||5^^^H^MR||A^B", "ORC|NW|X1", "OBR|1|X1|2103|GLU", "SPM|1|2104"], "OBR^1^3", "205"),
-        (["PID|1||5^^^H^MR||A^B", "ORC|NW|X1", "OBR|1|X1||GLU", "SPM|1|LAB-7"], "SPM^1^2", "102"),
-        (["PID|1||5^^^H^MR||A^B", "ORC|CA|X1", "OBR|1|X1||GLU"], "ORC^1^2", "204"),
-        ([f"PID|1||{'9' * 51}^^^H^MR||A^B", "ORC|NW|X1", "OBR|1|X1||GLU"], "PID^1^3^1^1", "102"),
-        (["PID|1||5^^^H^MR||A^B", f"ORC|NW|{'X' * 51}", "OBR|1|X1||GLU"], "ORC^1^2", "102"),
-        (["PID|1||5^^^H^MR||A\\X00\\^B", "ORC|NW|X1", "OBR|1|X1||GLU"], "", "102"),
-    ],
-)
-async def test_what_cannot_be_right_is_refused_with_its_place(
-    lab: Database, line: MllpClient, segments: list[str], place: str, code: str
-) -> None:
-    before = [await kit.count(lab, table) for table in ("hasta", "tetkik_istem", "denetim")]
-    answer = await line.ask(message(*segments, control="RED-1"))
-
-    assert answer.code == "AE"
-    assert (answer.first("ERR").field(2), answer.first("ERR").get(3)) == (place, code)
-    assert answer.first("ERR").get(8)
-    assert [await kit.count(lab, table) for table in ("hasta", "tetkik_istem", "denetim")] == before
-    [row] = await kit.kept(lab, "RED-1")
-    assert row.outcome == "AE"
+WRONG = [
+    (["ORC|NW|X1", "OBR|1|X1||GLU"], "PID^1", "101"),
+    (["PID|1||5^^^H^MR||A^B", "PID|2||6^^^H^MR||C^D", "ORC|NW|X1", "OBR|1|X1||GLU"], "PID^2", "205"),
+    (["PID|1||5^^^H^MR||A^B"], "ORC^1", "101"),
+    (["PID|1||5^^^H^MR||A^B", "OBR|1|X1||GLU", "ORC|NW|X1"], "OBR^1", "100"),
+    (["PID|1||5^^^H^MR||A^B", "ORC|NW|X1"], "ORC^1", "101"),
+    (["PID|1||5^^^H^MR||A^B", "ORC|NW", "OBR|1|||GLU"], "ORC^1^2", "101"),
+    (["PID|1||5^^^H^MR||A^B", "ORC|RP|X1", "OBR|1|X1||GLU"], "ORC^1^1", "103"),
+    (["PID|1||5^^^H^MR||A^B", "ORC|NW|X1", "TQ1|1||||||||ACELE", "OBR|1|X1||GLU"], "TQ1^1^9^1^1", "103"),
+    (["PID|1||5^^^H^MR||A^B||19801345", "ORC|NW|X1", "OBR|1|X1||GLU"], "PID^1^7", "102"),
+    (["PID|1||5^^^H^MR||A^B||19800101|X", "ORC|NW|X1", "OBR|1|X1||GLU"], "PID^1^8", "103"),
+    (["PID|1||5^^^H^MR||A", "ORC|NW|X1", "OBR|1|X1||GLU"], "PID^1^5", "101"),
+    (["PID|1||||A^B", "ORC|NW|X1", "OBR|1|X1||GLU"], "PID^1^3", "101"),
+    (["PID|1||5^^^H^MR||A^B", "ORC|NW|X1||G1", "OBR|1|X1||GLU", "ORC|NW|X2||G2", "OBR|2|X2||K"], "ORC^2^4", "205"),
+    (["PID|1||5^^^H^MR||A^B", "ORC|NW|X1", "OBR|1|X1|2103|GLU", "SPM|1|2104"], "OBR^1^3", "205"),
+    (["PID|1||5^^^H^MR||A^B", "ORC|NW|X1", "OBR|1|X1||GLU", "SPM|1|LAB-7"], "SPM^1^2", "102"),
+    (["PID|1||5^^^H^MR||A^B", "ORC|CA|X1", "OBR|1|X1||GLU"], "ORC^1^2", "204"),
+    ([f"PID|1||{'9' * 51}^^^H^MR||A^B", "ORC|NW|X1", "OBR|1|X1||GLU"], "PID^1^3^1^1", "102"),
+    (["PID|1||5^^^H^MR||A^B", f"ORC|NW|{'X' * 51}", "OBR|1|X1||GLU"], "ORC^1^2", "102"),
+    (["PID|1||5^^^H^MR||A\\X00\\^B", "ORC|NW|X1", "OBR|1|X1||GLU"], "", "102"),
+]
 
 
-@pytest.mark.parametrize(
-    ("wanted", "place", "code"),
-    [
-        ({"type": "ADT^A01^ADT_A01"}, "MSH^1^9^1^2", "201"),
-        ({"type": "SIU^S12"}, "MSH^1^9^1^1", "200"),
-        ({"version": "3.0"}, "MSH^1^12", "203"),
-        ({"processing": "T"}, "MSH^1^11", "202"),
-    ],
-)
-async def test_what_we_do_not_take_is_rejected(
-    lab: Database, line: MllpClient, wanted: dict[str, str], place: str, code: str
-) -> None:
-    order = message(kit.pid(person()), "ORC|NW|R1", "OBR|1|R1||GLU", control="AR-1", **wanted)
-    answer = await line.ask(order)
+async def test_what_cannot_be_right_is_refused_with_its_place(lab: Database, line: MllpClient) -> None:
+    tables = ("hasta", "tetkik_istem", "denetim")
+    before = [await kit.count(lab, table) for table in tables]
+    for n, (segments, place, code) in enumerate(WRONG):
+        answer = await line.ask(message(*segments, control=f"RED-{n}"))
+        error = answer.first("ERR")
+        assert (answer.code, error.field(2), error.get(3)) == ("AE", place, code), segments
+        assert error.get(8)
+        [row] = await kit.kept(lab, f"RED-{n}")
+        assert row.outcome == "AE"
+    assert [await kit.count(lab, table) for table in tables] == before
 
-    assert answer.code == "AR"
-    assert (answer.first("ERR").field(2), answer.first("ERR").get(3)) == (place, code)
+
+STRANGE = [
+    ({"type": "ADT^A01^ADT_A01"}, "MSH^1^9^1^2", "201"),
+    ({"type": "SIU^S12"}, "MSH^1^9^1^1", "200"),
+    ({"version": "3.0"}, "MSH^1^12", "203"),
+    ({"processing": "T"}, "MSH^1^11", "202"),
+]
+
+
+async def test_what_we_do_not_take_is_rejected(lab: Database, line: MllpClient) -> None:
+    for n, (wanted, place, code) in enumerate(STRANGE):
+        order = message(kit.pid(person()), "ORC|NW|R1", "OBR|1|R1||GLU", control=f"AR-{n}", **wanted)
+        answer = await line.ask(order)
+        error = answer.first("ERR")
+        assert (answer.code, error.field(2), error.get(3)) == ("AR", place, code)
+        assert (await line.ask(order)).code == "AR"
+        assert [row.outcome for row in await kit.kept(lab, f"AR-{n}")] == ["AR"]
     assert await kit.order_of(lab, "R1") is None
-    assert [row.outcome for row in await kit.kept(lab, "AR-1")] == ["AR"]
-    assert (await line.ask(order)).code == "AR"
-    assert len(await kit.kept(lab, "AR-1")) == 1
 
 
 # -- changes
