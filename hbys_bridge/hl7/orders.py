@@ -1,6 +1,6 @@
 """Orders as the hospital writes them: OML^O21 (HL7 2.5.1, 4.4.6) and ORM^O01 (4.4.1) read into neutral requests.
 
-Pure: no catalogue, no database. Which field means what is in docs/decisions/hastane-hl7.md. One message speaks of one
+Pure: no catalogue, no database. Which field means what is in docs/decisions/0030. One message speaks of one
 patient and one order; each ORC/OBR is one line of it. What cannot be read is refused with its place, all of it at once.
 """
 

@@ -1,6 +1,6 @@
 """Released results written as ORU^R01 (HL7 2.5.1, 7.3.1), UTF-8. Pure: what it writes was decided before.
 
-One ORC/OBR for each request of the hospital, one OBX for each test. Field by field in docs/decisions/hastane-hl7.md.
+One ORC/OBR for each request of the hospital, one OBX for each test. Field by field in docs/decisions/0030.
 """
 
 from __future__ import annotations
