@@ -57,7 +57,11 @@ class HospitalServer:
         try:
             await self._listen()
         except OSError as error:
-            log.warning("hospital port taken", extra={"action": "hospital_port_taken", "why": str(error)})
+            words = (
+                f"Hastane portu ({self._host}:{self._port}) açılamadı: {error.strerror or error}. Yeniden deneniyor."
+            )
+            log.warning("hospital port taken: %s", error, extra={"action": "hospital_port_taken"})
+            await self._show(words, entity="hbys_port", entity_id=str(self._port))
             self._trying = asyncio.create_task(self._keep_trying())
 
     async def _listen(self) -> None:
@@ -101,9 +105,12 @@ class HospitalServer:
 
     async def trouble(self, peer: str, words: str) -> None:
         log.warning("hospital block refused", extra={"action": "hospital_block_refused", "peer": peer})
+        await self._show(words.replace(peer, peer.partition(":")[0]))
+
+    async def _show(self, words: str, *, entity: str = "", entity_id: str = "") -> None:
         try:
             async with self._database.work(BRIDGE) as work:
-                await raise_notice(work, words.replace(peer, peer.partition(":")[0]))
+                await raise_notice(work, words, entity=entity, entity_id=entity_id)
         except Exception:
             # The notice is a help, the line is what counts: it goes on when the database is away.
             log.exception("notice not kept", extra={"action": "notice_lost"})

@@ -12,6 +12,7 @@ from hbys_bridge.settings import BridgeSettings, load_settings, read_settings
 from lis_core.settings import Settings
 from lis_core.storage.database import Database
 from lis_core.storage.tables import Parameter
+from tests.bridge import kit
 from tests.services import steps
 
 FILE = """
@@ -70,6 +71,7 @@ async def test_a_port_that_is_taken_is_tried_again(lab: Database, monkeypatch: p
     first = await start_bridge(lab, BridgeSettings(listen="127.0.0.1:0"))
     second = await start_bridge(lab, replace(first.settings, listen=f"127.0.0.1:{first.port}"))
     port = first.port
+    assert any(str(port) in words for words in await kit.notices(lab))
     await first.stop()
     try:
         async with asyncio.timeout(5):
