@@ -21,10 +21,11 @@ def sparkline(values: Sequence[Decimal]) -> Markup:
     if len(values) < 2:
         return Markup("")
     low, high = min(values), max(values)
-    span = (high - low) or Decimal(1)
+    span = high - low
     step = (WIDE - 6) / (len(values) - 1)
     points = [
-        (3 + place * step, HIGH - 4 - float((value - low) / span) * (HIGH - 8)) for place, value in enumerate(values)
+        (3 + place * step, HIGH - 4 - (float((value - low) / span) if span else 0.5) * (HIGH - 8))
+        for place, value in enumerate(values)
     ]
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     x, y = points[-1]

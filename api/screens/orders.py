@@ -286,6 +286,14 @@ async def body(here: Viewer, db: Db, number: str) -> Response:
     return here.part("orders/body.html", **_page_facts(here, found))
 
 
+@router.get("/{number}/tuslar")
+async def keys(here: Viewer, db: Db, number: str) -> Response:
+    """The commands of the order, as a part that renews itself: the report comes with the first released result."""
+    async with db.reading() as session:
+        found = await _found(here, session, number)
+    return here.part("orders/keys.html", **_page_facts(here, found))
+
+
 @router.get("/{number}/tetkik/{ordered_test_id}")
 async def detail(here: Viewer, db: Db, number: str, ordered_test_id: str) -> Response:
     """One test of the order: trend, earlier results, approvals; and the order's timeline."""

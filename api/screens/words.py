@@ -183,7 +183,7 @@ def percent(change: Decimal | None) -> str:
         return ""
     if abs(change) >= 1000:
         return ">+999 %" if change > 0 else "<-999 %"
-    return f"{change:+.0f} %".replace("-", "−")
+    return f"{change:+.0f} %".replace("-", "−") if abs(change) >= Decimal("0.5") else "0 %"
 
 
 def percent_class(change: Decimal | None) -> str:

