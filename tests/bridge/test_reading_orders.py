@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.protocols import hl7
@@ -154,6 +154,7 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
     assert places == [("ORC", 1, 1), ("OBR", 1, 4), ("ORC", 1, 7)]
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_no_message_makes_the_reader_fail(data: st.DataObject) -> None:
     """Whatever stands in the fields: an order, or a refusal with a Turkish sentence, and nothing else."""

@@ -12,7 +12,7 @@ import hl7 as hl7_peer
 import pytest
 from hl7apy import consts
 from hl7apy.parser import parse_message
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.protocols import hl7
@@ -236,6 +236,7 @@ def test_first_again_or_taken_back(
     assert status_of_unreleased(told) == unreleased
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from(["release 1", "release 2", "withdraw"]), st.sampled_from(["AA", "lost", "refused"])),
