@@ -126,6 +126,7 @@ class OrderedTest(Base):
             postgresql_where=text("tetkik_durumu in ('sonuclandi','teknik_onayli')"),
         ),
         Index("ix_istem_tetkik_numune", "tetkik_numune_kodu"),
+        Index("ix_istem_tetkik_onayli", "durum_zamani", postgresql_where=text("tetkik_durumu = 'klinik_onayli'")),
         {"comment": "Istenen tetkikler: bir istemin her tetkiki bir satir", "postgresql_with": {"fillfactor": "70"}},
     )
 

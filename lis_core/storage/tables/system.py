@@ -131,6 +131,7 @@ class HospitalMessage(Base):
             "uq_hbys_mesaj_gelen", "gonderen", "kontrol_numarasi", unique=True, postgresql_where=text("yon = 'gelen'")
         ),
         Index("ix_hbys_mesaj_zaman", "zaman"),
+        Index("ix_hbys_mesaj_istem", "tetkik_istem_kodu", "hbys_mesaj_kodu"),
         {"comment": "Hastane sistemi ile mesajlasma"},
     )
 

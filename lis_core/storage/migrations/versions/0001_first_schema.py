@@ -846,6 +846,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("hbys_mesaj_kodu", name=op.f("pk_hbys_mesaj")),
         comment="Hastane sistemi ile mesajlasma",
     )
+    op.create_index("ix_hbys_mesaj_istem", "hbys_mesaj", ["tetkik_istem_kodu", "hbys_mesaj_kodu"], unique=False)
     op.create_index("ix_hbys_mesaj_zaman", "hbys_mesaj", ["zaman"], unique=False)
     op.create_index(
         "uq_hbys_mesaj_gelen",
@@ -1039,6 +1040,13 @@ def upgrade() -> None:
         ["tetkik_durumu", "calisma_grubu"],
         unique=False,
         postgresql_where=sa.text("tetkik_durumu in ('sonuclandi','teknik_onayli')"),
+    )
+    op.create_index(
+        "ix_istem_tetkik_onayli",
+        "istem_tetkik",
+        ["durum_zamani"],
+        unique=False,
+        postgresql_where=sa.text("tetkik_durumu = 'klinik_onayli'"),
     )
     op.create_index("ix_istem_tetkik_numune", "istem_tetkik", ["tetkik_numune_kodu"], unique=False)
     op.create_table(
