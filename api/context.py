@@ -31,7 +31,7 @@ class AppContext:
         """How a kept raw message is read again; the definitions are loaded at the first call."""
         if self._reread is None:
             known = self.gateway.catalog if isinstance(self.gateway, Gateway) else None
-            self._reread = await asyncio.to_thread(rereading.make, known)
+            self._reread = await asyncio.to_thread(rereading.make, known, site=self.settings.data_dir / "tanimlar")
         return self._reread
 
 

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import gc
+import itertools
 import logging
 import os
 import secrets
@@ -15,6 +16,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+from sqlalchemy.exc import OperationalError
 
 from api.app import create_app
 from api.fleet import DemoFleet
@@ -43,6 +46,7 @@ ROLES = ("gateway", "core", "web")
 DEMO_USERS = ("teknisyen", "uzman", "hekim", "ailehekimi", "kabul", "yonetici")
 STATUS_SECONDS = 1.0
 LINES_SECONDS = 3.0
+ALL_LINES_TURNS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +76,8 @@ def command(argv: list[str]) -> int:
     try:
         settings = Settings.from_environment()
         _loop_runner(run(settings, Options(roles, arguments.demo, not arguments.no_instruments)))
-    except (ValueError, OSError) as error:
-        print(f"numune: başlatılamadı: {error}", file=sys.stderr)
+    except (ValueError, OSError, OperationalError) as error:
+        print(f"numune: başlatılamadı: {str(error).splitlines()[0]}", file=sys.stderr)
         return 1
     return 0
 
@@ -208,16 +212,17 @@ class House:
                 log.exception("lines not refreshed", extra={"action": "lines_not_refreshed"})
 
     async def _report_lines(self) -> None:
-        while True:
+        for turn in itertools.count():
             await asyncio.sleep(STATUS_SECONDS)
             try:
-                await self._report_changed()
+                await self._report_changed(everything=turn % ALL_LINES_TURNS == 0)
             except Exception:
                 log.exception("line state not written", extra={"action": "line_state_not_written"})
 
-    async def _report_changed(self) -> None:
+    async def _report_changed(self, *, everything: bool = False) -> None:
+        """Line states into the database; a line that is idle is said to be alive now and then, too."""
         assert self.gateway is not None
-        changed = [book for book in self.gateway.lines.values() if book.status.changed]
+        changed = [book for book in self.gateway.lines.values() if everything or book.status.changed]
         for book in changed:
             book.status.changed = False
         await report_lines(self.database, [_report(book.spec.name, book.status) for book in changed])

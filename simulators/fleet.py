@@ -70,7 +70,7 @@ class Fleet:
                     group.create_task(self._in_its_turn(barcode))
 
     async def _in_its_turn(self, barcode: str) -> None:
-        async with self._rounds.setdefault(barcode, asyncio.Lock()):
+        async with self._rounds.setdefault(barcode[:-2], asyncio.Lock()):
             self._waiting.discard(barcode)
             await self._round(barcode)
 

@@ -80,6 +80,8 @@ CAUSES = {
     "numunesiz": "Sonuçta numune numarası yok",
     "birim": "Birim beklenenden farklı",
     "deger": "Değer okunamadı",
+    "belirsiz": "Hangi zaman noktasına ait olduğu belli değil",
+    "cihaz_yok": "Hattın cihazı tanımlı değil",
 }
 
 _SIGN_CLASSES = {

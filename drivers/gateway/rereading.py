@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from drivers.capture import messages_in
 from drivers.definition import Catalog, load_catalog
 from drivers.messages import Observation
 
 
-def make(catalog: Catalog | None = None) -> Callable[[str, str, bytes], Sequence[Observation]]:
-    """A reader over this catalogue (the shipped one by default)."""
-    known = catalog if catalog is not None else load_catalog()
+def make(
+    catalog: Catalog | None = None, *, site: Path | None = None
+) -> Callable[[str, str, bytes], Sequence[Observation]]:
+    """A reader over this catalogue; by default the shipped one and the site's own definitions in `site`."""
+    known = catalog if catalog is not None else load_catalog(*([site] if site is not None and site.is_dir() else []))
 
     def reread(definition: str, protocol: str, raw: bytes) -> Sequence[Observation]:
         """Raises ValueError with a Turkish sentence where nothing can be read."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -254,9 +254,6 @@ async def _add_decisions(session: AsyncSession, rows: Sequence[Row], ids: Sequen
 async def _add_history(session: AsyncSession, sight: Sight, picture: Picture) -> None:
     """Earlier values of the same tests, and the newest values of the others. One query."""
     moment = func.coalesce(Result.measured_at, Result.received_at)
-    same_person = select(Patient.id).where(
-        or_(Patient.id == picture.patient_id, Patient.merged_into_id == picture.patient_id)
-    )
     question = (
         select(
             OrderedTest.test_id,
@@ -276,7 +273,7 @@ async def _add_history(session: AsyncSession, sight: Sight, picture: Picture) ->
         .join(OrderedTest, OrderedTest.order_id == Order.id)
         .join(Result, Result.id == OrderedTest.result_id)
         .join(Test, Test.id == OrderedTest.test_id)
-        .where(Order.patient_id.in_(same_person), Order.id != picture.order_id, sight.value_condition())
+        .where(Order.patient_id == picture.patient_id, Order.id != picture.order_id, sight.value_condition())
         .order_by(moment.desc())
         .limit(2000)
     )
@@ -354,6 +351,10 @@ async def _tubes(session: AsyncSession, order_id: int) -> list[TubeLine]:
     ]
 
 
+ORDERED_BEFORE = timedelta(days=45)
+"""How old an order may be whose result of today is in the day's chart."""
+
+
 @dataclass(frozen=True, slots=True)
 class DayPoint:
     """One result of a day for the chart in place (9.6.14b)."""
@@ -372,7 +373,9 @@ async def day_of_test(
     question = (
         select(Result.id, Result.number, moment.label("at"), Result.flag, OrderedTest.state, OrderedTest.group)
         .join(OrderedTest, OrderedTest.result_id == Result.id)
+        .join(Order, Order.id == OrderedTest.order_id)
         .where(
+            Order.ordered_at >= day_start - ORDERED_BEFORE,  # by its index; few orders are run later than this
             OrderedTest.test_id == test_id,
             OrderedTest.state_at >= day_start - timedelta(days=2),
             Result.number.is_not(None),

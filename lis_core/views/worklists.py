@@ -173,6 +173,11 @@ async def plain_results(session: AsyncSession, result_ids: Collection[int]) -> l
     return [row.id for row in rows if not signs_of(row.flag, row.instrument_flags, row.held or ())]
 
 
+def _is(state: TestState) -> ColumnElement[bool]:
+    """The state as a constant, so that the planner sees that a partial index fits."""
+    return OrderedTest.state == literal_column(f"'{state.value}'")
+
+
 def _in_scope(covered: frozenset[str] | None) -> ColumnElement[bool]:
     return literal_column("true") if covered is None else OrderedTest.group.in_(covered)
 
@@ -204,7 +209,7 @@ async def _waiting(
         .join(Patient, Patient.id == Order.patient_id)
         .join(Test, Test.id == OrderedTest.test_id)
         .join(Result, Result.id == OrderedTest.result_id)
-        .where(OrderedTest.state == state, _in_scope(covered))
+        .where(_is(state), _in_scope(covered))
         .order_by(OrderedTest.id)
         .limit(MOST_ROWS)
     )
@@ -377,7 +382,7 @@ async def repeat_list(session: AsyncSession, actor: Actor, limit: int = 500) -> 
         .outerjoin(last, last.id == run.instrument_id)
         .outerjoin(wanted, wanted.id == OrderedTest.wanted_instrument_id)
         .where(
-            OrderedTest.runs > 0,
+            OrderedTest.runs > literal_column("0"),  # as in the partial index
             OrderedTest.result_id.is_(None),
             OrderedTest.state.in_([TestState.ACCEPTED, TestState.RUNNING]),
             _in_scope(scope(actor, TECHNICAL_ROLES)),
@@ -423,10 +428,10 @@ async def released_lately(session: AsyncSession, actor: Actor, since: datetime, 
         .join(Patient, Patient.id == Order.patient_id)
         .join(User, User.id == Approval.user_id)
         .where(
+            _is(TestState.CLINICALLY_APPROVED),
+            OrderedTest.state_at >= since,
+            Approval.version == OrderedTest.version,
             Approval.kind == ApprovalKind.CLINICAL,
-            Approval.at >= since,
-            OrderedTest.state == TestState.CLINICALLY_APPROVED,
-            OrderedTest.version == Approval.version,
             _in_scope(scope(actor, CLINICAL_ROLES)),
         )
         .group_by(Order.id, Order.number, Patient.given_name, Patient.family_name)

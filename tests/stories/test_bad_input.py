@@ -62,6 +62,7 @@ async def test_a_message_without_terminator_is_taken_when_the_transfer_ends_well
     await asyncio.sleep(0.1)
     await laboratory.settled()
     assert await laboratory.state(order.number, "GLU") == "sonuclandi"
+    assert "L" in await laboratory.value("select sorun from ham_mesaj where sonuc_sayisi = 1")
 
 
 async def test_lf_for_cr_inside_a_frame_is_refused_by_a_strict_line(laboratory: Laboratory) -> None:
