@@ -52,10 +52,7 @@ async def write_results(work: Work, raw: psycopg.AsyncConnection[Any], rows: Bat
 
     Raises StaleBatch where an ordered test moved since it was read.
     """
-    await copy_rows(raw, "tetkik_sonuc", _RESULT_COLUMNS, rows.results)
-    await copy_rows(raw, "eslesmeyen_sonuc", _UNMATCHED_COLUMNS, rows.unmatched)
-    await copy_rows(raw, "kk_olcum", _CONTROL_COLUMNS, rows.controls)
-    await copy_rows(raw, "numune_hareket", _CUSTODY_COLUMNS, list(rows.custody.values()))
+    # The states first: the rows are then ours, and the key checks of the results find them locked already.
     moved = sorted(rows.moved.values(), key=lambda ordered: ordered.id)  # one order for every writer: no deadlock
     if moved:
         cursor = await raw.execute(
@@ -69,5 +66,9 @@ async def write_results(work: Work, raw: psycopg.AsyncConnection[Any], rows: Bat
         )
         if cursor.rowcount != len(moved):
             raise StaleBatch
+    await copy_rows(raw, "tetkik_sonuc", _RESULT_COLUMNS, rows.results)
+    await copy_rows(raw, "eslesmeyen_sonuc", _UNMATCHED_COLUMNS, rows.unmatched)
+    await copy_rows(raw, "kk_olcum", _CONTROL_COLUMNS, rows.controls)
+    await copy_rows(raw, "numune_hareket", _CUSTODY_COLUMNS, list(rows.custody.values()))
     for panic in rows.panic:
         work.later("panik.bildirim", panic, panic["istem"])

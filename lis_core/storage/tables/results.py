@@ -25,7 +25,8 @@ class Result(Base):
     __tablename__ = "tetkik_sonuc"
     __table_args__ = (
         Index("ix_tetkik_sonuc_istem_tetkik", "istem_tetkik_kodu"),
-        Index("ix_tetkik_sonuc_ham_mesaj", "ham_mesaj_kodu"),
+        # Results lie in the order of their messages: a block range index is enough and costs next to nothing.
+        Index("ix_tetkik_sonuc_ham_mesaj", "ham_mesaj_kodu", postgresql_using="brin"),
         {"comment": "Tetkik sonuclari: her kosu bir satir; silinmez, degistirilmez"},
     )
 

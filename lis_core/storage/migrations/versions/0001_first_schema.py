@@ -1167,7 +1167,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("olcum_anahtari", name=op.f("uq_tetkik_sonuc_olcum_anahtari")),
         comment="Tetkik sonuclari: her kosu bir satir; silinmez, degistirilmez",
     )
-    op.create_index("ix_tetkik_sonuc_ham_mesaj", "tetkik_sonuc", ["ham_mesaj_kodu"], unique=False)
+    op.create_index(
+        "ix_tetkik_sonuc_ham_mesaj", "tetkik_sonuc", ["ham_mesaj_kodu"], unique=False, postgresql_using="brin"
+    )
     op.create_index("ix_tetkik_sonuc_istem_tetkik", "tetkik_sonuc", ["istem_tetkik_kodu"], unique=False)
     op.create_table(
         "onay",
