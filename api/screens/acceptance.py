@@ -22,8 +22,8 @@ from lis_core.services.specimens import move_tube
 from lis_core.settings import ISTANBUL
 from lis_core.storage.database import Database
 from lis_core.storage.tables import User
+from lis_core.views.missing import MissingTube, missing_tubes
 from lis_core.views.order_view import OrderView, find_order, order_view
-from lis_core.views.worklists import MissingTube, missing_tubes
 
 router = APIRouter(prefix="/kabul")
 Here = Annotated[Screen, Depends(screen("acceptance"))]
