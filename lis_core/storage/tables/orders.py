@@ -127,6 +127,11 @@ class OrderedTest(Base):
         ),
         Index("ix_istem_tetkik_numune", "tetkik_numune_kodu"),
         Index("ix_istem_tetkik_onayli", "durum_zamani", postgresql_where=text("tetkik_durumu = 'klinik_onayli'")),
+        Index(
+            "ix_istem_tetkik_tekrar",
+            "tetkik_durumu",
+            postgresql_where=text("kosu_sayisi > 0 and tetkik_sonuc_kodu is null"),
+        ),
         {"comment": "Istenen tetkikler: bir istemin her tetkiki bir satir", "postgresql_with": {"fillfactor": "70"}},
     )
 

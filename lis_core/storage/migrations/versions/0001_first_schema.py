@@ -1042,6 +1042,13 @@ def upgrade() -> None:
         postgresql_where=sa.text("tetkik_durumu in ('sonuclandi','teknik_onayli')"),
     )
     op.create_index(
+        "ix_istem_tetkik_tekrar",
+        "istem_tetkik",
+        ["tetkik_durumu"],
+        unique=False,
+        postgresql_where=sa.text("kosu_sayisi > 0 and tetkik_sonuc_kodu is null"),
+    )
+    op.create_index(
         "ix_istem_tetkik_onayli",
         "istem_tetkik",
         ["durum_zamani"],
