@@ -31,8 +31,11 @@ export function approval(): void {
     loading = false;
     const checked = keep ? all<HTMLInputElement>("#rows input:checked", picture!).map((box) => box.value) : [];
     const inside = picture!.contains(document.activeElement);
+    const told = keep ? (one("#said", picture!)?.innerHTML ?? "") : ""; // what our own action came to outlives its note
     picture!.innerHTML = loaded?.html ?? '<p class="said bad">Bağlantı yok; yeniden deneyin.</p>';
     htmx.process(picture!);
+    const said = one("#said", picture!);
+    if (told && said) said.innerHTML = told;
     for (const value of checked) {
       const box = one<HTMLInputElement>(`#rows input[value="${CSS.escape(value)}"]`, picture!);
       if (box) box.checked = true;
