@@ -331,7 +331,10 @@ async def _results_of(session: AsyncSession, sight: Sight, message_id: int) -> l
 
 
 async def _unmatched_of(session: AsyncSession, sight: Sight, message_id: int) -> list[ReadFromMessage]:
-    rows = await session.scalars(select(UnmatchedResult).where(UnmatchedResult.raw_message_id == message_id))
+    """What still waits or was set aside; what a person has bound since is among the results."""
+    rows = await session.scalars(
+        select(UnmatchedResult).where(UnmatchedResult.raw_message_id == message_id, UnmatchedResult.state != "baglandi")
+    )
     return [
         ReadFromMessage(
             "eslesmeyen",

@@ -22,8 +22,26 @@ create trigger ham_mesaj_icerik_degismez before update on ham_mesaj for each row
 -- Results name them without a foreign key, so they stay for ever; they are made passive instead.
 create trigger cihaz_silinmez before delete on cihaz for each row execute function degistirilemez();
 create trigger cihaz_bosaltilamaz before truncate on cihaz for each statement execute function degistirilemez();
+create trigger istem_tetkik_silinmez before delete on istem_tetkik for each row execute function degistirilemez();
+create trigger istem_tetkik_bosaltilamaz before truncate on istem_tetkik for each statement execute function degistirilemez();
+create trigger istem_tetkik_kodu_degismez before update of istem_tetkik_kodu on istem_tetkik for each row
+    when (old.istem_tetkik_kodu <> new.istem_tetkik_kodu) execute function degistirilemez();
 create trigger kullanici_silinmez before delete on kullanici for each row execute function degistirilemez();
 create trigger kullanici_bosaltilamaz before truncate on kullanici for each statement execute function degistirilemez();
+
+-- A result belongs to an ordered test and comes from a kept message: one look for all new rows of a statement.
+create function sonuc_baglari() returns trigger language plpgsql as $$
+begin
+    if exists (select from yeni left join istem_tetkik t using (istem_tetkik_kodu) where t.istem_tetkik_kodu is null)
+       or exists (select from yeni left join ham_mesaj m using (ham_mesaj_kodu)
+                  where yeni.ham_mesaj_kodu is not null and m.ham_mesaj_kodu is null) then
+        raise exception 'sonucun tetkiki ya da ham mesaji yok' using errcode = 'foreign_key_violation';
+    end if;
+    return null;
+end $$;
+
+create trigger tetkik_sonuc_baglari after insert on tetkik_sonuc referencing new table as yeni
+    for each statement execute function sonuc_baglari();
 
 -- Clinical approval stands on technical approval, and each approval on a row that says who gave it (9.6.11b, 9.7.8).
 create function onaysiz_gecilemez() returns trigger language plpgsql as $$

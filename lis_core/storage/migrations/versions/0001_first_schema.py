@@ -1164,12 +1164,6 @@ def upgrade() -> None:
             "ekleyen_kullanici_kodu", sa.BigInteger(), nullable=True, comment="Elle giren ya da elle baglayan kullanici"
         ),
         sa.Column("gerekce", sa.String(), nullable=True, comment="Elle giris, elle baglama ya da duzeltme gerekcesi"),
-        sa.ForeignKeyConstraint(
-            ["ham_mesaj_kodu"], ["ham_mesaj.ham_mesaj_kodu"], name=op.f("fk_tetkik_sonuc_ham_mesaj_kodu")
-        ),
-        sa.ForeignKeyConstraint(
-            ["istem_tetkik_kodu"], ["istem_tetkik.istem_tetkik_kodu"], name=op.f("fk_tetkik_sonuc_istem_tetkik_kodu")
-        ),
         sa.PrimaryKeyConstraint("tetkik_sonuc_kodu", name=op.f("pk_tetkik_sonuc")),
         sa.UniqueConstraint("olcum_anahtari", name=op.f("uq_tetkik_sonuc_olcum_anahtari")),
         comment="Tetkik sonuclari: her kosu bir satir; silinmez, degistirilmez",
