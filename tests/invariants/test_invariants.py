@@ -162,6 +162,16 @@ async def test_6_corrections_never_overwrite(laboratory: Laboratory) -> None:
     ):
         assert await refused(laboratory, attack, id=first), attack
     assert await refused(laboratory, "truncate tetkik_sonuc cascade")
+    for named in ("istem_tetkik", "ham_mesaj", "cihaz", "kullanici"):
+        assert await refused(laboratory, f"delete from {named}"), f"a result's {named} can be deleted"
+    columns = "kosu_no, olcum_anahtari, cihaz_tetkik_sonucu, tetkik_sonucu, sonuc_zamani"
+    for stray, value in (("istem_tetkik_kodu", "0"), ("istem_tetkik_kodu, ham_mesaj_kodu", "istem_tetkik_kodu, 0")):
+        assert await refused(
+            laboratory,
+            f"insert into tetkik_sonuc ({stray}, {columns}) select {value}, 9, 'x', '1', '1', now() "
+            "from tetkik_sonuc where tetkik_sonuc_kodu = :id",
+            id=first,
+        ), stray
 
     ordered = await laboratory.value(
         "select istem_tetkik_kodu from tetkik_sonuc where tetkik_sonuc_kodu = :id", id=first
