@@ -16,8 +16,8 @@ from lis_core.services.orders import add_tests
 from lis_core.services.specimens import add_aliquot, find_scanned, move_tube
 from lis_core.storage.database import Database
 from lis_core.storage.tables import CustodyEvent, OrderedTest, Tube, User
+from lis_core.views.missing import missing_tubes
 from lis_core.views.seeing import Sight
-from lis_core.views.worklists import missing_tubes
 from tests.services import steps
 
 
