@@ -23,6 +23,7 @@ export function entry(): void {
   watchFind(form, offers);
   watchPatient(form);
   watchNumber(form);
+  saveOnce(form);
   form.addEventListener("change", (event) => {
     if (event.target instanceof HTMLInputElement && event.target.name === "tetkik") showChosen(form, offers, byCode);
   });
@@ -45,6 +46,28 @@ export function entry(): void {
     return true;
   });
   showChosen(form, offers, byCode);
+}
+
+/** One form is one order: a second Ctrl+Enter, early or late, must never order the same tests again. */
+function saveOnce(form: HTMLFormElement): void {
+  let asked = false;
+  form.addEventListener(
+    "submit",
+    (event) => {
+      if (asked) {
+        event.preventDefault();
+        event.stopImmediatePropagation();
+      }
+      asked = true;
+    },
+    true,
+  );
+  document.addEventListener("htmx:finally:request", (event) => {
+    if (event.target !== form) return;
+    asked = one(".placed", form) !== null; // refused: what was missing is added and sent again
+    const save = one<HTMLButtonElement>("button[type=submit]", form);
+    if (save) save.disabled = asked;
+  });
 }
 
 function matches(offers: Offer[], text: string): Offer[] {
