@@ -41,8 +41,14 @@ class RunningHouse:
 
 
 def free_ports(count: int = 90) -> int:
-    """A base from which `count` ports are likely free."""
-    for base in range(21000, 60000, 97):
+    """A base from which `count` ports are likely free.
+
+    Each process begins to look elsewhere: two runs on one machine must not meet on a port that one has just let go.
+    Below 32768, where systems take the ports of outgoing connections from.
+    """
+    places = range(21000, 32600, 97)
+    first = os.getpid() % len(places)
+    for base in (*places[first:], *places[:first]):
         with socket.socket() as one, socket.socket() as other:
             try:
                 one.bind(("127.0.0.1", base))
