@@ -16,7 +16,7 @@ import psycopg
 from drivers.messages import Query, WorkOrder, WorkPatient, WorkTest
 from lis_core.domain.states import PENDING, Priority, TestState, TubeState
 from lis_core.services.catalog import Catalog, CatalogInstrument, CodeMapping, catalog
-from lis_core.services.sql import copy_rows, driver_of
+from lis_core.services.sql import driver_of
 from lis_core.storage.database import Database, Work, program
 
 ROUTER = program("yönlendirme", chain="alim")
@@ -57,6 +57,12 @@ update istem_tetkik as t
 set tetkik_durumu = 'calisiyor', durum_zamani = now(), surum = surum + 1, calisan_cihaz_kodu = %s,
     calisma_baslama_zamani = now()
 where istem_tetkik_kodu = any(%s)
+"""
+
+
+_SEEN = """
+insert into numune_hareket (tetkik_numune_kodu, islem, islem_zamani, cihaz_kodu, raf, pozisyon)
+select tup, 'cihazda', now(), %s, %s, %s from unnest(%s::bigint[]) as tup
 """
 
 
@@ -250,16 +256,12 @@ async def _record(
     given: dict[int, tuple[_Asked, _Pending, WorkTest]],
 ) -> None:
     """Running tests, the tubes seen on this instrument, and the audit of what was given."""
-    tubes = {found.tube_id for found in asked.values() if found.tube_id is not None}
-    await copy_rows(
-        raw,
-        "numune_hareket",
-        "tetkik_numune_kodu, islem, islem_zamani, cihaz_kodu, raf, pozisyon",
-        [(tube, "cihazda", work.now, instrument.id, query.rack, query.position) for tube in sorted(tubes)],
-    )
-    if not given:
-        return
-    await raw.execute(_GIVEN, [instrument.id, sorted(given)])
+    tubes = sorted({found.tube_id for found in asked.values() if found.tube_id is not None})
+    async with raw.pipeline():  # two statements, one journey: an analyser waits
+        if tubes:
+            await raw.execute(_SEEN, [instrument.id, query.rack, query.position, tubes])
+        if given:
+            await raw.execute(_GIVEN, [instrument.id, sorted(given)])
     by_order: dict[str, list[str]] = {}
     for found, _ordered, test in given.values():
         by_order.setdefault(found.number, []).append(test.name)

@@ -12,7 +12,7 @@ import psycopg
 
 from lis_core.storage.database import Work
 
-SLICE = 100
+SLICE = 50
 """Rows worked through before other tasks of the process get their turn (a few milliseconds)."""
 
 

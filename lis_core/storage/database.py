@@ -128,25 +128,21 @@ class Work:
         self._events.append({"tur": kind, **facts})
 
     async def _seal(self) -> None:
+        """Everything that goes with the facts, in one call (`is_bitir` in guards.sql)."""
         await self.session.flush()
-        if self._outbox:
+        if self._outbox or self._events or self._audit:
             await self.session.execute(
-                text(
-                    "insert into giden_kutusu (konu, icerik, sira_anahtari) "
-                    "select konu, icerik, sira_anahtari from jsonb_to_recordset(cast(:rows as jsonb)) "
-                    "as t(konu text, icerik jsonb, sira_anahtari text)"
-                ),
-                {"rows": _json(self._outbox)},
+                _SEAL,
+                {
+                    "outbox": _json(self._outbox),
+                    "events": _json(self._events),
+                    "chain": self.actor.chain,
+                    "audit": _json(self._audit),
+                },
             )
-        for event in self._events:
-            await self.session.execute(
-                text("select pg_notify(:channel, :note)"), {"channel": EVENTS_CHANNEL, "note": _json(event)}
-            )
-        if self._audit:  # last: the end of the chain stays locked until the commit
-            await self.session.execute(
-                text("select denetim_ekle(:chain, cast(:rows as jsonb))"),
-                {"chain": self.actor.chain, "rows": _json(self._audit)},
-            )
+
+
+_SEAL = text("select is_bitir(cast(:outbox as jsonb), cast(:events as jsonb), :chain, cast(:audit as jsonb))")
 
 
 def audit_row(

@@ -27,6 +27,7 @@ from lis_core.storage.tables import (
     WorkGroup,
 )
 from lis_core.storage.tables.results import ApprovalKind
+from lis_core.views.seeing import Sight
 from lis_core.views.signs import Sign, scope, signs_of
 
 TECHNICAL_ROLES = (Role.TECHNICIAN, Role.SPECIALIST)
@@ -132,7 +133,8 @@ async def technical_worklist(
 
     group, sign: chips that are on ("" = all). search: number, name or test code, folded.
     """
-    return await _waiting(session, TestState.RESULTED, scope(actor, TECHNICAL_ROLES), group, sign, search)
+    covered = scope(actor, TECHNICAL_ROLES)
+    return await _waiting(session, Sight(actor), TestState.RESULTED, covered, group, sign, search)
 
 
 async def clinical_worklist(
@@ -143,7 +145,7 @@ async def clinical_worklist(
     Nothing without technical approval is in it (9.6.11b); `missing` says how many tests of the order are still coming.
     """
     covered = scope(actor, CLINICAL_ROLES)
-    found = await _waiting(session, TestState.TECHNICALLY_APPROVED, covered, group, sign, search)
+    found = await _waiting(session, Sight(actor), TestState.TECHNICALLY_APPROVED, covered, group, sign, search)
     ids = [order.order_id for order in found.orders]
     counts = select(OrderedTest.order_id, func.count()).where(
         OrderedTest.order_id.in_(ids), OrderedTest.state.in_(_UNFINISHED), _in_scope(covered)
@@ -180,8 +182,15 @@ def _in_scope(covered: frozenset[str] | None) -> ColumnElement[bool]:
 
 
 async def _waiting(
-    session: AsyncSession, state: TestState, covered: frozenset[str] | None, group: str, sign: str, search: str
+    session: AsyncSession,
+    sight: Sight,
+    state: TestState,
+    covered: frozenset[str] | None,
+    group: str,
+    sign: str,
+    search: str,
 ) -> Worklist:
+    """`covered`: the groups whose work is this person's; whether a value may be seen is for `sight` to say."""
     question = (
         select(
             OrderedTest.id,
@@ -206,7 +215,7 @@ async def _waiting(
         .join(Patient, Patient.id == Order.patient_id)
         .join(Test, Test.id == OrderedTest.test_id)
         .join(Result, Result.id == OrderedTest.result_id)
-        .where(_is(state), _in_scope(covered))
+        .where(_is(state), _in_scope(covered), sight.value_condition())
         .order_by(OrderedTest.id)
         .limit(MOST_ROWS)
     )

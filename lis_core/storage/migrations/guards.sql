@@ -118,6 +118,21 @@ begin
     return v_sira;
 end $$;
 
+-- The end of a unit of work in one call: what is promised, what open screens are told, and last the audit, because the
+-- end of its chain stays locked until the commit.
+create function is_bitir(p_giden jsonb, p_olaylar jsonb, p_zincir text, p_kayitlar jsonb) returns void
+language plpgsql as $$
+begin
+    insert into giden_kutusu (konu, icerik, sira_anahtari)
+    select konu, icerik, sira_anahtari
+    from jsonb_to_recordset(p_giden) as t(konu text, icerik jsonb, sira_anahtari text);
+    perform pg_notify('numune_olay', olay::text) from jsonb_array_elements(p_olaylar) as olay
+    where octet_length(olay::text) < 8000;
+    if jsonb_array_length(p_kayitlar) > 0 then
+        perform denetim_ekle(p_zincir, p_kayitlar);
+    end if;
+end $$;
+
 -- Broken or missing rows, each with its place and what is wrong. Empty = the chains hold.
 create function denetim_dogrula() returns table (zincir text, sira bigint, sorun text) language sql stable as $$
     with satir as (
