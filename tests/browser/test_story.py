@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import pytest
@@ -47,12 +48,13 @@ async def test_one_order_one_number_four_analysers_two_approvals_one_report(desk
 
     await physician.goto(f"{desks.address}/istem/{number}")
     await physician.evaluate("window.neverLeft = true")
-    technician = await desks.sign_in("teknisyen")
-    specialist = await desks.sign_in("uzman")
+    technician, specialist, reception = await asyncio.gather(
+        *(desks.sign_in(name) for name in ("teknisyen", "uzman", "kabul"))
+    )
     for page in (technician, specialist):
         await page.evaluate("window.neverLeft = true")
 
-    await _accepts_every_tube(await desks.sign_in("kabul"), labels)
+    await _accepts_every_tube(reception, labels)
     values = await _order_comes_to_the_technician(technician, number)
     await _physician_sees_no_value(physician, number, values)
 
@@ -241,16 +243,15 @@ async def test_a_family_physician_uses_a_printed_number_for_four_groups(numune: 
     await expect(states.filter(has_text="kabul edildi")).to_contain_text("Hemogram")
     await picture(reception, "21-yalniz-hemogram")
 
-    technician = await desks.sign_in("teknisyen")
-    await scan(reception, f"{PRINTED}01")
-    rows = await opens_order(technician, PRINTED)
-    potassium = technician.locator('#rows tr[data-code="K"]')
-    await expect(potassium).to_contain_text("P!", timeout=WAIT)
-    for tube in ("03", "04"):
+    for tube in ("01", "04"):
         await scan(reception, PRINTED + tube)
+    urine = asyncio.create_task(numune.simulates("generic-astm", 0, "--barcodes", f"{PRINTED}04", "--query"))
+    technician = await desks.sign_in("teknisyen")
+    rows = await opens_order(technician, PRINTED)
+    await expect(technician.locator('#rows tr[data-code="K"]')).to_contain_text("P!", timeout=WAIT)
+    await scan(reception, f"{PRINTED}03")
     await expect(reception.locator("#scans tr.good")).to_have_count(4)
-    said = await numune.simulates("generic-astm", 0, "--barcodes", f"{PRINTED}04", "--query")
-    assert "sonuç onaylandı" in said
+    assert "sonuç onaylandı" in await urine
 
     await expect(technician.locator("#rows tr[data-code]:not(.done)")).to_have_count(await rows.count(), timeout=WAIT)
     approved = await approves_technically(technician, PRINTED, told="Dr. İpek Güneş")
@@ -396,6 +397,76 @@ async def _takes_back_glucose(page: Page, desks: Desks, number: str) -> None:
     await page.press("[name=geri_nedeni]", "Enter")
     await expect(page.locator("#said")).to_contain_text("geri alındı")
     await expect(page.locator("[data-why]:visible")).to_contain_text("yanlış hastaya ait tüp şüphesi")
+
+
+async def test_every_other_screen_opens_for_whom_it_is_meant(desks: Desks) -> None:
+    """What the stories above do not pass by: its picture, and no complaint of the browser."""
+    placed = await desks.places("GLU", priority="urgent")
+    reader = await desks.window()
+    await reader.goto(f"{desks.address}/giris")
+    await picture(reader, "50-giris")
+    await reader.fill("[name=kullanici]", "hekim")
+    await reader.fill("[name=parola]", "yanlış")
+    await reader.keyboard.press("Enter")
+    await expect(reader.locator("[role=alert]")).to_be_visible()
+    await picture(reader, "51-giris-reddedildi")
+
+    page = await desks.sign_in("teknisyen")
+    await expect(page.locator("#picture [data-number]")).to_be_visible()
+    for key, panel, name in (
+        ("g", "#chart", "52-grafik"),
+        ("t", "#ask-repeat", "53-tekrar"),
+        ("r", "#ask-reject", "54-ret"),
+        ("e", "#ask-value", "55-elle-gir"),
+        ("?", "dialog#keys", "56-tuslar"),
+        ("F1", "dialog#help", "57-yardim"),
+    ):
+        await page.keyboard.press(key)
+        await expect(page.locator(panel)).to_be_visible()
+        if panel == "#chart":
+            await expect(page.locator("#chart svg").first).to_be_visible()
+        await picture(page, name)
+        await page.keyboard.press("Escape")
+        await expect(page.locator(panel)).to_be_hidden()
+    await page.keyboard.press("Shift+H")
+    await expect(page.locator("#bulk-body")).to_contain_text("imsiz sonuç onaylanacak")
+    await picture(page, "58-toplu-onay")
+    await page.keyboard.press("Escape")
+    await page.click("[data-open-dialog='#notices']")
+    await expect(page.locator("#notices article").first).to_be_visible()
+    await picture(page, "59-bildirimler")
+    for path, seen, name in (
+        ("/teknik-onay?tekrar=1", "#waiting li.wait", "60-tekrar-listesi"),
+        ("/eslesmeyen?cozulen=1", "#unmatched tr", "61-cozulenler"),
+        ("/cihazlar?sorunlu=1", "#instruments tr", "62-sorunlu-mesajlar"),
+        (f"/istem/{placed['number']}", "#rows tr", "63-teknisyen-istem"),
+        ("/istem/999999", "main", "64-bulunamadi"),
+    ):
+        await page.goto(desks.address + path)
+        await expect(page.locator(seen).first).to_be_visible()
+        await picture(page, name)
+    await _others_at_home(desks, placed["number"])
+
+
+async def _others_at_home(desks: Desks, number: str) -> None:
+    """Where the other people land, and what they may not open."""
+    for who, seen, name in (
+        ("uzman", "#waiting li", "70-uzman"),
+        ("ailehekimi", "main table", "71-aile-hekimi"),
+        ("yonetici", "#instruments tr", "72-yonetici"),
+    ):
+        page = await desks.sign_in(who)
+        await expect(page.locator(seen).first).to_be_visible()
+        await picture(page, name)
+    refused = await page.goto(f"{desks.address}/klinik-onay")
+    assert refused and refused.status == 403
+    await picture(page, "73-yetki-yok")
+    reception = await desks.sign_in("kabul", "/kabul?is=yolda")
+    await picture(reception, "74-sevk")
+    await reception.goto(f"{desks.address}/istem/{number}")
+    await reception.keyboard.press("x")
+    await expect(reception.locator("#ask-cancel")).to_be_visible()
+    await picture(reception, "75-iptal")
 
 
 async def test_it_ends_cleanly_while_screens_are_open(numune: Running, desks: Desks) -> None:
