@@ -29,6 +29,7 @@ export function approval(): void {
     const loaded = await part(`${base}/${encodeURIComponent(number)}`);
     if (mine !== asked) return; // the hand has moved on
     loading = false;
+    if (keep && busy) return; // the answer to what the hand has just done is newer than this
     const checked = keep ? all<HTMLInputElement>("#rows input:checked", picture!).map((box) => box.value) : [];
     const inside = picture!.contains(document.activeElement);
     const told = keep ? (one("#said", picture!)?.innerHTML ?? "") : ""; // what our own action came to outlives its note

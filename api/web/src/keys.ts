@@ -41,11 +41,18 @@ function press(event: KeyboardEvent): void {
   event.preventDefault();
   if (key.length === 1 && /[a-zçğıöşü]/.test(key)) {
     window.setTimeout(() => {
-      if (!isBurst()) element.click();
+      if (!isBurst()) clickStill(element, key);
     }, PATIENCE);
   } else {
     element.click();
   }
+}
+
+/** The part of the page may have been renewed while the letter waited: then the same command of the same order is meant. */
+function clickStill(element: HTMLElement, key: string): void {
+  const order = (of: HTMLElement | null): string | undefined => of?.closest<HTMLElement>("[data-number]")?.dataset["number"];
+  const now = element.isConnected ? element : command(key);
+  if (now && order(now) === order(element)) now.click();
 }
 
 /** Back one step: the dialog, the open panel, the field, the screen. */
