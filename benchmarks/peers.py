@@ -5,10 +5,10 @@ from __future__ import annotations
 from astm import codec
 
 
-def astm_2025(message: bytes) -> list[tuple[str, str]]:
-    """Codes and values that `astm-2025` reads in a message of records."""
+def astm_2025(frame: bytes) -> list[tuple[str, str]]:
+    """Codes and values that `astm-2025` reads in a message of records in one frame."""
     found = []
-    for record in codec.decode_message(codec_frame(message), "utf-8")[1]:
+    for record in codec.decode_message(frame, "utf-8")[1]:
         if record[0] == "R":
             found.append((record[2][4], record[3]))
     return found

@@ -7,6 +7,7 @@ of its own, so a message costs what is read from it.
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -254,6 +255,7 @@ class Columns:
         return tuple(segment.get(n, 1, comp, sub) if comp else segment.field(n) for n, comp, sub in self.places)
 
 
+@lru_cache(maxsize=256)
 def _compiled_reader(places: tuple[tuple[int, int, int], ...]) -> Callable[[str, _Syntax], tuple[str, ...] | None]:
     """A function that reads the places out of a segment's text, or gives None where escapes or sub-components occur.
 

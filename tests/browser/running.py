@@ -79,7 +79,11 @@ class Running:
 
     def sweep(self) -> None:
         """After a failure: nothing of ours stays behind."""
-        for one in (*self.family(), psutil.Process(self.process.pid)) if self.process.poll() is None else self.family():
+        family = self.family()
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        for one in family:
             try:
                 one.kill()
             except psutil.NoSuchProcess:

@@ -41,6 +41,10 @@ INSTRUMENTS = {"GLU": "biyokimya", "K": "biyokimya", "HGB": "hemogram", "TSH": "
 AYSEL = Invented(synthetic_tc(910_001), "Aysel", "Işıkçı", "14.03.1980")
 
 
+@pytest.mark.clause("INTRO.28")
+@pytest.mark.clause("9.6.11a")
+@pytest.mark.clause("9.7.8a")
+@pytest.mark.clause("9.7.9")
 async def test_one_order_one_number_four_analysers_two_approvals_one_report(desks: Desks) -> None:
     physician = await desks.sign_in("hekim")
     number, tubes = await _orders_by_keyboard(physician)
@@ -297,6 +301,7 @@ async def test_a_result_with_an_unknown_number_waits_for_a_person(numune: Runnin
     await page.fill(".bind [name=neden]", "numara cihaza elle yanlış girilmiş, tüp etiketinden doğrulandı")
     await page.press(".bind [name=neden]", "Enter")
     await expect(page.locator("#detail")).to_contain_text(f"{number} isteminin GLU tetkikine bağlandı")
+    await expect(stray).to_have_class(re.compile("done"))
     await picture(page, "31-eslesmeyen-baglandi")
     await page.goto(f"{desks.address}/teknik-onay")
     rows = await opens_order(page, number)

@@ -129,8 +129,9 @@ export function restore(within: ParentNode = document): void {
 /**
  * Takes over what the server now says about a list without moving the row under the hand: known rows are renewed in
  * place and keep their order, new ones come in where they belong, and the scroll follows the chosen row.
+ * greys: what the server names no more has left the list; it stays where it is, grey, until the screen is opened anew.
  */
-export function merge(list: HTMLElement, html: string): void {
+export function merge(list: HTMLElement, html: string, greys = false): void {
   const fresh = document.createElement("template");
   fresh.innerHTML = html;
   const anchor = selected(list) ?? rows(list)[0] ?? null;
@@ -151,6 +152,7 @@ export function merge(list: HTMLElement, html: string): void {
       previous = row;
     }
   }
+  if (greys) known.forEach((row) => row.classList.add("done"));
   const empty = list.querySelector(".nothing");
   if (all("[data-row]", list).length) empty?.remove();
   else if (!empty) list.innerHTML = html;

@@ -31,7 +31,7 @@ async function renew(place: HTMLElement): Promise<void> {
   const loaded = await part(place.dataset["refresh"] ?? "");
   if (!loaded || loaded.status !== 200) return;
   if (place.matches("[data-list]")) {
-    merge(place, loaded.html);
+    merge(place, loaded.html, true);
     return;
   }
   if (place.innerHTML === loaded.html) return;
