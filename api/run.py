@@ -19,6 +19,7 @@ from pathlib import Path
 
 from sqlalchemy.exc import OperationalError
 
+from api.apart import GatewayProcess
 from api.app import create_app
 from api.fleet import DemoFleet
 from api.live import LiveHub
@@ -26,6 +27,7 @@ from api.metrics import watch_ingest
 from api.serve import WebServer
 from drivers.definition import Catalog, load_catalog
 from drivers.gateway.gateway import Gateway
+from drivers.gateway.handover import FromGateways, ToCore
 from drivers.gateway.line import LineSpec
 from drivers.messages import Query, WorkOrder
 from hbys_bridge.app import start_bridge
@@ -56,6 +58,10 @@ class Options:
     roles: frozenset[str]
     demo: bool = False
     fleet: bool = True
+    apart: bool = False
+    """The gateway in a process of its own, started and watched from here."""
+    with_parent: bool = False
+    """End when the standard input ends."""
 
 
 def command(argv: list[str]) -> int:
@@ -65,17 +71,22 @@ def command(argv: list[str]) -> int:
         "--demo", action="store_true", help="tanıtım laboratuvarını yükler ve taklit cihazları başlatır"
     )
     parser.add_argument("--roles", default=",".join(ROLES), help="gateway, core, web (virgülle)")
+    parser.add_argument("--apart", action="store_true", help="geçidi ayrı bir süreçte çalıştırır (yoğun laboratuvar)")
     parser.add_argument("--no-instruments", action="store_true", help="tanıtımda taklit cihaz başlatma")
+    parser.add_argument("--with-parent", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
     roles = frozenset(word.strip() for word in arguments.roles.split(",") if word.strip())
     if unknown := roles - set(ROLES):
         parser.error(f"bilinmeyen rol: {', '.join(sorted(unknown))} (olabilir: {', '.join(ROLES)})")
-    if "gateway" in roles and "core" not in roles:
-        parser.error("geçit bu sürümde çekirdek ile aynı süreçte çalışır: --roles gateway,core")
+    if arguments.apart:
+        if not {"gateway", "core"} <= roles:
+            parser.error("--apart, gateway ve core rolleri birlikte istendiğinde anlamlıdır")
+        roles -= {"gateway"}
     logging.basicConfig(level=os.environ.get("NUMUNE_LOG", "WARNING"), format="%(asctime)s %(levelname)s %(message)s")
     try:
         settings = Settings.from_environment()
-        _loop_runner(run(settings, Options(roles, arguments.demo, not arguments.no_instruments)))
+        options = Options(roles, arguments.demo, not arguments.no_instruments, arguments.apart, arguments.with_parent)
+        _loop_runner(run(settings, options))
     except (ValueError, OSError, OperationalError) as error:
         print(f"numune: başlatılamadı: {str(error).splitlines()[0]}", file=sys.stderr)
         return 1
@@ -96,6 +107,8 @@ async def run(settings: Settings, options: Options) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    if options.with_parent:
+        _stop_with_parent(stop)
     async with assembled(settings, options) as house:
         _settle_memory()
         house.announce()
@@ -105,6 +118,19 @@ async def run(settings: Settings, options: Options) -> None:
             if task.done() and not task.cancelled() and (error := task.exception()) is not None:
                 raise error
         print("\nNumune kapanıyor ...", flush=True)
+
+
+def _stop_with_parent(stop: asyncio.Event) -> None:
+    """Stop when the standard input ends: whoever started this process is gone, however it went."""
+    loop = asyncio.get_running_loop()
+    stdin = sys.stdin.fileno()
+
+    def read() -> None:
+        if not os.read(stdin, 1024):
+            loop.remove_reader(stdin)
+            stop.set()
+
+    loop.add_reader(stdin, read)
 
 
 def _settle_memory() -> None:
@@ -143,6 +169,7 @@ class House:
         self.tasks: list[asyncio.Task[None]] = []
         self.gateway: Gateway | None = None
         self.ingest: Ingest | None = None
+        self.gateways: FromGateways | None = None
         self.web: WebServer | None = None
         self.password = ""
 
@@ -159,7 +186,11 @@ class House:
             await self._start_gateway(stack)
         if "web" in self.options.roles:
             await self._start_web(stack)
-        if self.options.demo and self.options.fleet and "gateway" in self.options.roles:
+        if self.options.apart:
+            gateway = GatewayProcess(self.settings, self.url)
+            self._task(gateway.run())
+            stack.push_async_callback(gateway.stop)
+        if self.options.demo and self.options.fleet:
             fleet = DemoFleet(self.database, self.settings)
             await fleet.start()
             stack.push_async_callback(fleet.stop)
@@ -168,6 +199,10 @@ class House:
         self.ingest = Ingest(self.database, self._confirmed)
         watch_ingest(self.ingest.counters)
         self._task(self.ingest.run())
+        if "gateway" not in self.options.roles:
+            self.gateways = FromGateways(self._socket, self.ingest.put)
+            await self.gateways.start()
+            stack.push_async_callback(self.gateways.stop)
         bridge = await start_bridge(self.database, self.settings)
         stack.push_async_callback(bridge.stop)
         handlers = {"panik.bildirim": notify_panic, **bridge.handlers}
@@ -176,16 +211,25 @@ class House:
     def _confirmed(self, keys: Sequence[str]) -> None:
         if self.gateway is not None:
             self.gateway.confirmed(keys)
+        if self.gateways is not None:
+            self.gateways.confirmed(keys)
+
+    @property
+    def _socket(self) -> Path:
+        """Where gateway and core meet when they run apart."""
+        return self.settings.data_dir / "cekirdek.sock"
 
     async def _start_gateway(self, stack: AsyncExitStack) -> None:
-        assert self.ingest is not None
+        to_core = ToCore(self._socket, self._confirmed) if self.ingest is None else None
         self.gateway = Gateway(
             self.settings.data_dir / "spool",
             catalog(self.settings),
             answer=self._answer,
-            deliver=self.ingest.put,
+            deliver=to_core.deliver if to_core is not None else self.ingest.put,  # type: ignore[union-attr]
             zone=ISTANBUL,
         )
+        if to_core is not None:
+            self._task(to_core.run())
         await self.gateway.start_lines(await self._lines())
         stack.push_async_callback(self._stop_gateway)
         self._task(self._watch_lines())

@@ -29,12 +29,12 @@ class RunningHouse:
     folder: Path
 
     def memory(self) -> int:
-        """Bytes of memory (resident) of the system's processes, the database apart."""
+        """Bytes of memory of the system's processes, the database apart; what they share is counted once (PSS)."""
         total = 0
         for process in [psutil.Process(self.process.pid), *psutil.Process(self.process.pid).children(recursive=True)]:
             try:
                 if "postgres" not in process.name():
-                    total += process.memory_info().rss
+                    total += process.memory_full_info().pss
             except psutil.NoSuchProcess:
                 continue
         return total
@@ -60,7 +60,7 @@ def free_ports(count: int = 90) -> int:
 
 
 @contextmanager
-def house(*, instruments: bool = False) -> Iterator[RunningHouse]:
+def house(*, instruments: bool = False, apart: bool = False) -> Iterator[RunningHouse]:
     """Start `numune run --demo`, wait until it answers, stop it at the end."""
     with tempfile.TemporaryDirectory(prefix="numune-bench-") as folder:
         data = Path(folder)
@@ -76,6 +76,8 @@ def house(*, instruments: bool = False) -> Iterator[RunningHouse]:
                 "NUMUNE_DEMO_PASSWORD": "Olcum-Parola-1",
             }
             arguments = [sys.executable, "-m", "api.cli", "run", "--demo"]
+            if apart:
+                arguments.append("--apart")
             if not instruments:
                 arguments.append("--no-instruments")
             process = subprocess.Popen(arguments, env=environment, stdout=subprocess.DEVNULL)

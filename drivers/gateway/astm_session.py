@@ -7,6 +7,7 @@ confirmation, so a slow disk makes a slow answer and never a false one.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from typing import TYPE_CHECKING, cast
 
@@ -32,6 +33,10 @@ from drivers.protocols.astm_link import AstmLink, LinkOptions
 
 if TYPE_CHECKING:
     from drivers.gateway.gateway import Gateway
+
+
+asks = re.compile(rb"(?:\A|[\r\n])[ 0-9]*[Qq]").search
+"""Finds the beginning of a Q record."""
 
 
 class AstmSession(asyncio.Protocol):
@@ -145,6 +150,9 @@ class AstmSession(asyncio.Protocol):
     # -- messages and answers
 
     def _deliver(self, message: Collected) -> None:
+        if not (message.foreign or asks(message.text)):
+            self._gateway.kept(self._book, message)
+            return
         queries, _ = self._gateway.received(self._book, message)
         for query in queries:
             self._gateway.start(self._answer(query))

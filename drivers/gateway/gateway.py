@@ -141,7 +141,10 @@ class Gateway:
     # -- messages in
 
     def received(self, book: LineBook, message: Collected) -> tuple[list[Query], Reading | None]:
-        """A stored message: read it, send it on its way; the queries that want an answer, and all that it says."""
+        """A stored message whose sender waits for more than its acknowledgement: read it now, send it on its way.
+
+        Returns the queries that want an answer, and all that it says.
+        """
         delivery, reading = self._read(message)
         queries = [query for query in reading.queries if not query.cancels] if reading else []
         book.received(query=bool(reading and reading.queries))
@@ -153,6 +156,12 @@ class Gateway:
         else:
             self._enqueue(message, delivery)
         return queries, reading
+
+    def kept(self, book: LineBook, message: Collected) -> None:
+        """A stored message that asks nothing: it is read when its turn comes, after those who wait for an answer."""
+        book.received(query=False)
+        self._unconfirmed[message.key] = message.places
+        self._enqueue(message, None)
 
     def _read(self, message: Collected) -> tuple[Delivery, Reading | None]:
         book = self.lines.get(message.line)
@@ -188,7 +197,7 @@ class Gateway:
         except KeyError:
             return self.catalog.generic(spec.protocol)
 
-    def _enqueue(self, message: Collected, delivery: Delivery) -> None:
+    def _enqueue(self, message: Collected, delivery: Delivery | None) -> None:
         if len(self._pending) < IN_MEMORY or not message.alone:
             self._pending.append((message, delivery))
         else:
@@ -200,9 +209,17 @@ class Gateway:
         while True:
             while self._pending:
                 message, delivery = self._pending.popleft()
-                await self._deliver(delivery if delivery is not None else self._again(message))
+                await self._deliver(delivery if delivery is not None else self._late(message))
+                await asyncio.sleep(0)  # one message is a fraction of a millisecond; the lines go first
             self._arrived.clear()
             await self._arrived.wait()
+
+    def _late(self, message: Collected) -> Delivery:
+        """Read a message whose turn has come."""
+        delivery = self._read(message)[0] if message.raw else self._again(message)
+        if delivery.problem and (book := self.lines.get(message.line)) is not None:
+            book.trouble(delivery.problem)
+        return delivery
 
     def _again(self, message: Collected) -> Delivery:
         """Read a message back from the spool."""
@@ -240,7 +257,7 @@ class Gateway:
         for frames in transfers.values():
             for message in self._collect(frames):
                 self._unconfirmed[message.key] = message.places
-                self._enqueue(message, self._read(message)[0])
+                self._enqueue(message, None)
         if left:
             log.info("spool taken up", extra={"action": "spool_recovered", "frames": len(left)})
 

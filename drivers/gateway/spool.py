@@ -11,6 +11,7 @@ the end of a segment was never confirmed to anyone and is cut off at the next st
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import struct
 import threading
@@ -95,12 +96,17 @@ class Spool:
         self._queued: SimpleQueue[_Entry | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._lock = -1
 
     # -- opening and closing
 
     def open(self) -> list[tuple[Place, Frame]]:
-        """Start the writer. Returns the frames that no delivered message holds, in the order of their arrival."""
+        """Start the writer. Returns the frames that no delivered message holds, in the order of their arrival.
+
+        Raises OSError where the folder cannot be used, or another gateway uses it.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock = self._locked()
         self.identity = self._read_identity()
         left: dict[int, tuple[Place, Frame]] = {}
         self._on_disk = {int(path.stem) for path in self.folder.glob("*.spool")}
@@ -123,11 +129,24 @@ class Spool:
         self._thread.start()
         return [left[number] for number in sorted(left)]
 
+    def _locked(self) -> int:
+        """Two gateways on one spool would delete each other's frames. The system lets the lock go with its process."""
+        lock = os.open(self.folder / "kilit", os.O_CREAT | os.O_WRONLY, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+            raise OSError(f"{self.folder} klasöründe başka bir geçit çalışıyor") from None
+        return lock
+
     async def close(self) -> None:
         """Write what waits, stop the writer."""
         self._queued.put(None)
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join)
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
 
     # -- writing
 

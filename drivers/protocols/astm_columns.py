@@ -18,8 +18,8 @@ class Columns:
         RESULT = Columns("R", (3, 4), 4, 5, 7)
         for code, value, unit, flag in message.rows(RESULT): ...
 
-    A place is a field number, whose first component is meant, or (field, component), as in `Record.component`, in rising
-    order and each field once.
+    A place is a field number, whose first component is meant, or (field, component), as in `Record.component`; in
+    rising order, each field once.
     """
 
     __slots__ = ("kind", "places")

@@ -143,12 +143,17 @@ _caches: WeakKeyDictionary[Any, Catalog] = WeakKeyDictionary()
 """One catalogue per database engine of the process."""
 
 
+CATALOG_VERSION = "select (deger->>'surum')::bigint from parametre where ad = 'katalog_surumu'"
+
+
 async def catalog(session: AsyncSession) -> Catalog:
     """The catalogue as this session sees it now."""
+    return await catalog_of(session, await session.scalar(text(CATALOG_VERSION)) or 0)
+
+
+async def catalog_of(session: AsyncSession, version: int) -> Catalog:
+    """The catalogue of a version that was just read (`CATALOG_VERSION`)."""
     engine = session.get_bind()
-    version = (
-        await session.scalar(text("select (deger->>'surum')::bigint from parametre where ad = 'katalog_surumu'"))
-    ) or 0
     known = _caches.get(engine)
     if known is None or known.version != version:
         known = await _load(session, version)

@@ -27,6 +27,9 @@ BATCH_RESULTS = 800
 """Observations in one transaction at the most."""
 WRITERS = 2
 """Batches under way at once."""
+PACE_SECONDS = 0.04
+"""Small batches do not begin more often than this: under load each of them would cost as much as a large one. What
+comes after a pause is applied at once."""
 QUEUE_RESULTS = 6000
 """Observations that may wait in memory; beyond this the spool holds them."""
 MOST_TRIES = 5
@@ -90,6 +93,8 @@ class Ingest:
         self._size = 0
         self._under_way: dict[asyncio.Task[None], set[str | bytes]] = {}
         self._moved = asyncio.Event()
+        self._begun = 0.0
+        self._alarm: asyncio.TimerHandle | None = None
         self._room = asyncio.Event()
         self._room.set()
         self._idle = asyncio.Event()
@@ -115,7 +120,8 @@ class Ingest:
             while True:
                 await self._moved.wait()
                 self._moved.clear()
-                while len(self._under_way) < WRITERS and (batch := self._take()):
+                while self._may_begin() and (batch := self._take()):
+                    self._begun = asyncio.get_running_loop().time()
                     task = asyncio.create_task(self._apply(batch))
                     self._under_way[task] = {name for delivery in batch for name in _names(delivery)}
                     task.add_done_callback(self._finished)
@@ -124,6 +130,19 @@ class Ingest:
         finally:
             for task in list(self._under_way):
                 task.cancel()
+
+    def _may_begin(self) -> bool:
+        if not self._waiting or len(self._under_way) >= WRITERS:
+            return False
+        loop = asyncio.get_running_loop()
+        pause = 0.0 if self._size >= BATCH_RESULTS else self._begun + PACE_SECONDS - loop.time()
+        if pause > 0 and self._alarm is None:
+            self._alarm = loop.call_later(pause, self._ring)
+        return pause <= 0
+
+    def _ring(self) -> None:
+        self._alarm = None
+        self._moved.set()
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._under_way.pop(task)

@@ -23,7 +23,7 @@ from lis_core.services.ingest_match import OrderedTestRow, ScannedSpecimen
 from lis_core.services.ingest_rows import APPLIED, BatchRows, Message, decide, measurement_key
 from lis_core.services.ingest_write import next_ids, write_results
 from lis_core.services.result_rows import conditions_of
-from lis_core.services.sql import copy_rows, driver_of
+from lis_core.services.sql import copy_rows
 from lis_core.storage.database import Database, Work, program
 from rules.reference import PatientFacts
 
@@ -53,7 +53,7 @@ async def apply_batch(database: Database, deliveries: Sequence[Delivery], *, car
     """
     async with database.work(INGEST) as work:
         known = await catalog(work.session)
-        raw = await driver_of(work)
+        raw = await work.driver()
         messages = [_message(delivery, known) for delivery in deliveries]
         messages = await _drop_known_keys(raw, messages)
         await _mark_repeats(raw, messages)

@@ -20,7 +20,6 @@ from lis_core.services.catalog import catalog
 from lis_core.services.ingest_batch import asked_texts, scan
 from lis_core.services.ingest_rows import APPLIED, BatchRows, Message, decide, measurement_key
 from lis_core.services.ingest_write import next_ids, write_results
-from lis_core.services.sql import driver_of
 from lis_core.storage.database import Actor, Database, Work
 
 Reread = Callable[[str, str, bytes], Sequence[Observation]]
@@ -78,7 +77,7 @@ async def _replay_one(work: Work, message_id: int, reread: Reread) -> ReplayOutc
         row.baglanti_kodu,
         id=message_id,
     )
-    raw = await driver_of(work)
+    raw = await work.driver()
     waiting = await _waiting(raw, message)
     rows = BatchRows(
         ids=await next_ids(raw, "tetkik_sonuc", len(observations)), known_keys=await _settled(raw, message)

@@ -15,11 +15,10 @@ import psycopg
 
 from drivers.messages import Query, WorkOrder, WorkPatient, WorkTest
 from lis_core.domain.states import PENDING, Priority, TestState, TubeState
-from lis_core.services.catalog import Catalog, CatalogInstrument, CodeMapping, catalog
-from lis_core.services.sql import driver_of
+from lis_core.services.catalog import CATALOG_VERSION, Catalog, CatalogInstrument, CodeMapping, catalog_of
 from lis_core.storage.database import Database, Work, program
 
-ROUTER = program("yönlendirme", chain="alim")
+ROUTER = program("yönlendirme", chain="yonlendirme")
 MOST_AT_ONCE = 200
 """Specimens in the answer to a query for everything."""
 
@@ -38,7 +37,9 @@ where b.barkod = any(%s)
 _PENDING = """
 select tetkik_istem_kodu, istem_tetkik_kodu, tetkik_kodu, tetkik_durumu, surum, calisan_cihaz_kodu,
        calisma_baslama_zamani, istenen_cihaz_kodu, zaman_noktasi, tetkik_numune_kodu
-from istem_tetkik where tetkik_istem_kodu = any(%s) and tetkik_durumu = any(%s)
+from istem_tetkik
+where tetkik_istem_kodu in (select tetkik_istem_kodu from barkod_kayit where barkod = any(%s))
+  and tetkik_durumu = any(%s)
 order by istem_tetkik_kodu for update
 """
 
@@ -64,6 +65,9 @@ _SEEN = """
 insert into numune_hareket (tetkik_numune_kodu, islem, islem_zamani, cihaz_kodu, raf, pozisyon)
 select tup, 'cihazda', now(), %s, %s, %s from unnest(%s::bigint[]) as tup
 """
+
+
+_PENDING_STATES = [state.value for state in PENDING]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,29 +105,47 @@ async def answer_query(database: Database, line: str, query: Query) -> list[Work
     The tests offered become `running` on this instrument in the same transaction.
     """
     async with database.work(ROUTER) as work:
-        known = await catalog(work.session)
+        raw = await work.driver()
+        read = await _read(raw, query.specimens)
+        known = await catalog_of(work.session, read.version)
         instrument = known.instrument_by_line(line)
         if instrument is None or not instrument.active or not instrument.in_service:
             why = f"{line} hattının cihazı tanımlı değil." if instrument is None else f"{instrument.name} hizmet dışı."
             return [WorkOrder(specimen=text, known=False, reason=why) for text in query.specimens]
-        raw = await driver_of(work)
-        texts = query.specimens or (await _waiting(raw, known, instrument) if query.everything else [])
-        asked = await _look_up(raw, texts)
-        pending = await _pending(raw, {found.order_id for found in asked.values()})
-        orders, given = _offer(texts, asked, pending, known, instrument, query, work.now)
-        await _record(work, raw, instrument, query, asked, given)
+        texts = query.specimens
+        if query.everything and not texts:
+            texts = await _waiting(raw, known, instrument)
+            read = await _read(raw, texts)
+        orders, given = _offer(texts, read.asked, read.pending, known, instrument, query, work.now)
+        _record(work, instrument, query, read.asked, given)
     return orders
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    version: int
+    asked: dict[str, _Asked]
+    pending: dict[int, list[_Pending]]
+
+
+async def _read(raw: psycopg.AsyncConnection[Any], texts: list[str]) -> _Read:
+    """All that an answer needs, in one journey; the pending tests of these orders are locked."""
+    async with raw.pipeline():
+        version = await raw.execute(CATALOG_VERSION)
+        found = await raw.execute(_ORDERS, [texts])
+        pending = await raw.execute(_PENDING, [texts, _PENDING_STATES])
+    row = await version.fetchone()
+    return _Read(row[0] if row else 0, _asked(await found.fetchall()), _by_order(await pending.fetchall()))
 
 
 async def _waiting(raw: psycopg.AsyncConnection[Any], known: Catalog, instrument: CatalogInstrument) -> list[str]:
     """Barcodes of received tubes with work for this instrument, urgent first, then oldest."""
     tests = [mapping.test_id for mapping in known.mapping(instrument.id).values() if mapping.outgoing]
-    rows = await raw.execute(_WAITING, [[state.value for state in PENDING], tests, MOST_AT_ONCE])
+    rows = await raw.execute(_WAITING, [_PENDING_STATES, tests, MOST_AT_ONCE])
     return [row[0] for row in await rows.fetchall()]
 
 
-async def _look_up(raw: psycopg.AsyncConnection[Any], texts: Iterable[str]) -> dict[str, _Asked]:
-    rows = await (await raw.execute(_ORDERS, [list(texts)])).fetchall()
+def _asked(rows: Iterable[tuple[Any, ...]]) -> dict[str, _Asked]:
     return {
         row[0]: _Asked(
             order_id=row[1],
@@ -151,10 +173,9 @@ def _patient(patient_id: int, given: str, family: str, birth: date | None, sex: 
     )
 
 
-async def _pending(raw: psycopg.AsyncConnection[Any], orders: Iterable[int]) -> dict[int, list[_Pending]]:
-    rows = await raw.execute(_PENDING, [sorted(orders), [state.value for state in PENDING]])
+def _by_order(rows: Iterable[tuple[Any, ...]]) -> dict[int, list[_Pending]]:
     found: dict[int, list[_Pending]] = {}
-    for row in await rows.fetchall():
+    for row in rows:
         found.setdefault(row[0], []).append(
             _Pending(row[1], row[2], TestState(row[3]), row[4], row[5], row[6], row[7], row[8], row[9])
         )
@@ -247,21 +268,19 @@ def _answer(text: str, found: _Asked, tests: tuple[WorkTest, ...]) -> WorkOrder:
     )
 
 
-async def _record(
+def _record(
     work: Work,
-    raw: psycopg.AsyncConnection[Any],
     instrument: CatalogInstrument,
     query: Query,
     asked: dict[str, _Asked],
     given: dict[int, tuple[_Asked, _Pending, WorkTest]],
 ) -> None:
-    """Running tests, the tubes seen on this instrument, and the audit of what was given."""
+    """Running tests, the tubes seen on this instrument, and the audit of what was given: all with the commit."""
     tubes = sorted({found.tube_id for found in asked.values() if found.tube_id is not None})
-    async with raw.pipeline():  # two statements, one journey: an analyser waits
-        if tubes:
-            await raw.execute(_SEEN, [instrument.id, query.rack, query.position, tubes])
-        if given:
-            await raw.execute(_GIVEN, [instrument.id, sorted(given)])
+    if tubes:
+        work.last(_SEEN, [instrument.id, query.rack, query.position, tubes])
+    if given:
+        work.last(_GIVEN, [instrument.id, sorted(given)])
     by_order: dict[str, list[str]] = {}
     for found, _ordered, test in given.values():
         by_order.setdefault(found.number, []).append(test.name)

@@ -1,4 +1,4 @@
-"""The psycopg connection under a unit of work: for COPY and for plain tuples, in the same transaction."""
+"""COPY over the driver's connection of a unit of work (`Work.driver`), in the same transaction."""
 
 from __future__ import annotations
 
@@ -10,18 +10,8 @@ from typing import Any
 
 import psycopg
 
-from lis_core.storage.database import Work
-
 SLICE = 50
 """Rows worked through before other tasks of the process get their turn (a few milliseconds)."""
-
-
-async def driver_of(work: Work) -> psycopg.AsyncConnection[Any]:
-    """The driver's connection of this transaction."""
-    connection = await (await work.session.connection()).get_raw_connection()
-    driver = connection.driver_connection
-    assert isinstance(driver, psycopg.AsyncConnection)
-    return driver
 
 
 async def copy_rows(

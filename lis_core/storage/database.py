@@ -7,14 +7,17 @@ fresh one for each call; two tasks never share one.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import text
+import psycopg
+from sqlalchemy import Engine, event
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from lis_core.domain.visibility import Role
@@ -70,13 +73,13 @@ class Database:
             as_psycopg_url(url),
             pool_size=pool_size,
             max_overflow=10,
-            pool_pre_ping=True,
             hide_parameters=True,  # a logged traceback must not hold a patient's data
             json_serializer=lambda value: orjson.dumps(value).decode(),
             json_deserializer=orjson.loads,
             connect_args={"application_name": "numune"},
         )
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        _prove_idle_connections(self.engine.sync_engine)
 
     @asynccontextmanager
     async def work(self, actor: Actor) -> AsyncIterator[Work]:
@@ -84,8 +87,7 @@ class Database:
         async with self._sessions() as session:
             work = Work(session, actor)
             yield work
-            await work._seal()
-            await session.commit()
+            await work._commit()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
@@ -107,6 +109,7 @@ class Work:
         self._audit: list[dict[str, Any]] = []
         self._outbox: list[dict[str, Any]] = []
         self._events: list[dict[str, Any]] = []
+        self._last: list[tuple[str, Sequence[Any]]] = []
 
     def audit(
         self,
@@ -127,22 +130,57 @@ class Work:
         """A note to open screens, sent with the commit. Facts are small: ids and codes, never values or names."""
         self._events.append({"tur": kind, **facts})
 
-    async def _seal(self) -> None:
-        """Everything that goes with the facts, in one call (`is_bitir` in guards.sql)."""
+    def last(self, statement: str, parameters: Sequence[Any]) -> None:
+        """A statement (psycopg's placeholders) whose result nobody needs: it travels with the commit."""
+        self._last.append((statement, parameters))
+
+    async def driver(self) -> psycopg.AsyncConnection[Any]:
+        """The driver's connection of this transaction: for COPY, pipelines and plain tuples."""
+        connection = await (await self.session.connection()).get_raw_connection()
+        driver = connection.driver_connection
+        assert isinstance(driver, psycopg.AsyncConnection)
+        return driver
+
+    async def _commit(self) -> None:
+        """Everything that goes with the facts (`is_bitir` in guards.sql) and the commit, in one journey.
+
+        Raises psycopg's errors for what the database refuses here; nothing is written then.
+        """
         await self.session.flush()
-        if self._outbox or self._events or self._audit:
-            await self.session.execute(
-                _SEAL,
-                {
-                    "outbox": _json(self._outbox),
-                    "events": _json(self._events),
-                    "chain": self.actor.chain,
-                    "audit": _json(self._audit),
-                },
-            )
+        if not (self._last or self._outbox or self._events or self._audit):
+            await self.session.commit()
+            return
+        raw = await self.driver()
+        async with raw.pipeline():
+            for statement, parameters in self._last:
+                await raw.execute(statement, parameters)
+            if self._outbox or self._events or self._audit:
+                audit = _json(self._audit)
+                await raw.execute(_SEAL, (_json(self._outbox), _json(self._events), self.actor.chain, audit))
+            await self.session.commit()
 
 
-_SEAL = text("select is_bitir(cast(:outbox as jsonb), cast(:events as jsonb), :chain, cast(:audit as jsonb))")
+_SEAL = "select is_bitir(%s::jsonb, %s::jsonb, %s, %s::jsonb)"
+IDLE_SECONDS = 2.0
+"""A connection that rested longer is asked whether it still lives before it is used."""
+
+
+def _prove_idle_connections(engine: Engine) -> None:
+    """Ask a connection for a sign of life only after a pause: a busy one has just given it, and an analyser waits."""
+
+    @event.listens_for(engine, "checkin")
+    def _rests(connection: Any, record: Any) -> None:
+        record.info["rests_since"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def _asked(connection: Any, record: Any, proxy: Any) -> None:
+        since = record.info.get("rests_since")
+        if since is None or time.monotonic() - since < IDLE_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except Exception as error:  # whatever it says: SQLAlchemy makes a new connection, or fails with its own error
+            raise DisconnectionError from error
 
 
 def audit_row(

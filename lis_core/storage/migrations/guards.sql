@@ -155,7 +155,7 @@ create function denetim_dogrula() returns table (zincir text, sira bigint, sorun
 $$;
 
 insert into denetim_zinciri (zincir, son_sira, son_ozet)
-values ('ekran', 0, '\x00'), ('alim', 0, '\x00'), ('hbys', 0, '\x00'), ('sistem', 0, '\x00');
+values ('ekran', 0, '\x00'), ('alim', 0, '\x00'), ('yonlendirme', 0, '\x00'), ('hbys', 0, '\x00'), ('sistem', 0, '\x00');
 
 -- The catalogue's version: every statement that changes it takes a new number, which never comes back, not even after
 -- a rollback. Programs keep the catalogue in memory and reload it when this number is another one.
