@@ -34,6 +34,7 @@ from hbys_bridge.app import start_bridge
 from lis_core.demo import load_demo
 from lis_core.demo_orders import load_demo_orders
 from lis_core.jobs import OutboxWorker, notify_panic
+from lis_core.services.catalog import catalog as catalogue
 from lis_core.services.ingest import Ingest
 from lis_core.services.lines import LineReport, active_lines, report_lines
 from lis_core.services.routing import answer_query
@@ -223,13 +224,15 @@ class House:
         to_core = ToCore(self._socket, self._confirmed) if self.ingest is None else None
         self.gateway = Gateway(
             self.settings.data_dir / "spool",
-            catalog(self.settings),
+            definitions(self.settings),
             answer=self._answer,
             deliver=to_core.deliver if to_core is not None else self.ingest.put,  # type: ignore[union-attr]
             zone=ISTANBUL,
         )
         if to_core is not None:
             self._task(to_core.run())
+        async with self.database.reading() as session:
+            await catalogue(session)  # the first analyser that asks need not wait for it
         await self.gateway.start_lines(await self._lines())
         stack.push_async_callback(self._stop_gateway)
         self._task(self._watch_lines())
@@ -324,7 +327,7 @@ def _report(name: str, status: object) -> LineReport:
     return LineReport(name=name, **{field: getattr(status, field) for field in fields if field != "name"})
 
 
-def catalog(settings: Settings) -> Catalog:
+def definitions(settings: Settings) -> Catalog:
     """The shipped definitions and those that this site added under its data folder."""
     site = settings.data_dir / "tanimlar"
     return load_catalog(*([site] if site.is_dir() else []))

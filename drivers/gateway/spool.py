@@ -4,13 +4,15 @@ One append-only log in segment files. A writer thread takes whatever waits, writ
 once for all of it: twenty lines that wait at the same moment share one flush. A frame leaves the spool when the
 message it belongs to is committed in the database; a segment without such frames is deleted.
 
-An entry on disk: length and CRC-32 of the payload (little endian), then the payload as MessagePack. A torn entry at
-the end of a segment was never confirmed to anyone and is cut off at the next start.
+An entry on disk: length and CRC-32 of the payload (little endian), then the payload as MessagePack. A segment has its
+full length from the beginning, zeros behind the last entry. A torn entry at the end of a segment was never confirmed to
+anyone and is cut off at the next start.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import struct
@@ -21,6 +23,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 from queue import SimpleQueue
+from typing import NamedTuple
 
 import msgspec
 
@@ -65,15 +68,12 @@ class Place(msgspec.Struct, frozen=True, array_like=True, gc=False):
     offset: int
 
 
-class _Entry:
+class _Entry(NamedTuple):
     """Bytes on their way to a segment, and who must be told when they are there."""
 
-    __slots__ = ("data", "done", "segment")
-
-    def __init__(self, segment: int, data: bytes, done: Done | None) -> None:
-        self.segment = segment
-        self.data = data
-        self.done = done
+    segment: int
+    data: bytes
+    done: Done | None
 
 
 class Spool:
@@ -93,7 +93,9 @@ class Spool:
         self._offset = 0
         self._open_frames: dict[int, int] = {}
         self._on_disk: set[int] = set()
-        self._queued: SimpleQueue[_Entry | None] = SimpleQueue()
+        self._fresh: list[_Entry] = []
+        """Queued in this turn of the loop; the writer gets all of them at once."""
+        self._queued: SimpleQueue[list[_Entry] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = -1
@@ -141,6 +143,7 @@ class Spool:
 
     async def close(self) -> None:
         """Write what waits, stop the writer."""
+        self._hand_over()
         self._queued.put(None)
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join)
@@ -191,8 +194,16 @@ class Spool:
     def _queue(self, payload: bytes, number: int, done: Done | None) -> Place:
         place = Place(number, self._segment, self._offset)
         self._offset += _HEAD.size + len(payload)
-        self._queued.put(_Entry(self._segment, _HEAD.pack(len(payload), zlib.crc32(payload)) + payload, done))
+        if not self._fresh and self._loop is not None:
+            self._loop.call_soon(self._hand_over)
+        self._fresh.append(_Entry(self._segment, _HEAD.pack(len(payload), zlib.crc32(payload)) + payload, done))
         return place
+
+    def _hand_over(self) -> None:
+        """What all lines said in this turn of the loop wakes the writer once."""
+        if self._fresh:
+            self._queued.put(self._fresh)
+            self._fresh = []
 
     def _new_segment(self) -> None:
         self._segment += 1
@@ -204,17 +215,17 @@ class Spool:
         file = _SegmentFile(self._open_segment)
         entries: list[_Entry] = []
         while True:
-            entry = self._queued.get()
-            while entry is not None:
-                entries.append(entry)
+            more = self._queued.get()
+            while more is not None:
+                entries += more
                 if self._queued.empty():
                     break
-                entry = self._queued.get()
-            if entry is None or any(waiting.done for waiting in entries):  # notes alone are worth no flush
+                more = self._queued.get()
+            if more is None or any(entry.done for entry in entries):  # notes alone are worth no flush
                 for segment, run in groupby(entries, key=_segment_of):
                     self._flush(file, segment, list(run))
                 entries = []
-            if entry is None:
+            if more is None:
                 file.close()
                 return
 
@@ -231,7 +242,9 @@ class Spool:
             self._loop.call_soon_threadsafe(self._confirm, segment, told, error)
 
     def _open_segment(self, segment: int) -> int:
-        file = os.open(self._path(segment), os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+        file = os.open(self._path(segment), os.O_CREAT | os.O_WRONLY, 0o600)
+        with contextlib.suppress(OSError):  # a flush is cheaper where the file need not grow; it is no condition
+            os.posix_fallocate(file, 0, self._segment_bytes)
         folder = os.open(self.folder, os.O_RDONLY)
         try:
             os.fsync(folder)  # the new file's name must survive as well
@@ -275,7 +288,7 @@ class Spool:
                 break
             length, crc = _HEAD.unpack(head)
             payload = data[offset + _HEAD.size : offset + _HEAD.size + length]
-            if length > _LONGEST or len(payload) < length or zlib.crc32(payload) != crc:
+            if not 0 < length <= _LONGEST or len(payload) < length or zlib.crc32(payload) != crc:
                 break
             yield offset, self._decode(payload)
             offset += _HEAD.size + length
@@ -310,21 +323,24 @@ class _SegmentFile:
         self._opener = opener
         self._segment = -1
         self._file = -1
+        self._end = 0
 
     def write(self, segment: int, data: bytes) -> None:
         """Append and flush to disk. Raises OSError; then nothing of `data` is left in the file."""
         if segment != self._segment:
             self.close()
-            self._file, self._segment = self._opener(segment), segment
-        before = os.fstat(self._file).st_size
+            self._file, self._segment, self._end = self._opener(segment), segment, 0
+        end = self._end
         try:
             view = memoryview(data)
             while view:
-                view = view[os.write(self._file, view) :]
+                written = os.pwrite(self._file, view, end)
+                view, end = view[written:], end + written
             os.fdatasync(self._file)
         except OSError:
-            os.ftruncate(self._file, before)  # a torn entry must not hide what is written after it
+            os.ftruncate(self._file, self._end)  # a torn entry must not hide what is written after it
             raise
+        self._end = end
 
     def close(self) -> None:
         if self._file >= 0:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 __all__ = [
     "AnswerWithheld",
@@ -71,8 +72,7 @@ class TransferStarted:
     implicit: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class FrameReceived:
+class FrameReceived(NamedTuple):
     """A frame stood every check; it is owed an answer: `stored()` or `not_stored()`.
 
     number: frame number as sent; where frames carry none, their running count in the transfer from 1.

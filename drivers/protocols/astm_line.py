@@ -118,6 +118,8 @@ class Line:
         if self._pending:
             self._reader.feed(b"".join(self._pending))
             self._pending.clear()
+        elif self._reader.exhausted and not self._closing:
+            return
         self._run(events)
 
     def _run(self, events: list[Event]) -> None:

@@ -96,6 +96,11 @@ class FrameReader:
         self._pos = 0
 
     @property
+    def exhausted(self) -> bool:
+        """Nothing is held at all: `next` would have nothing to say."""
+        return self._pos >= len(self._buffer) and not (self._overlong or self._junk or self._gone)
+
+    @property
     def mid_frame(self) -> bool:
         """An unfinished frame is being held (or an ENQ in doubtful company)."""
         return self._overlong or self._pos < len(self._buffer)
@@ -385,6 +390,11 @@ class RawReader:
         self._buffer = self._buffer[self._pos :] + data if self._pos < len(self._buffer) else data
         self._scan = max(0, self._scan - self._pos)
         self._pos = 0
+
+    @property
+    def exhausted(self) -> bool:
+        """Nothing is held at all: `next` would have nothing to say."""
+        return not self._prepared and not self._raw and self._pos >= len(self._buffer)
 
     @property
     def mid_frame(self) -> bool:

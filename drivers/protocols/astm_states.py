@@ -48,6 +48,8 @@ GAVE_UP_AFTER = 1.0  # a peer that sends on this long after its frame, unanswere
 class State(StrEnum):
     """Where the line stands, seen from our side."""
 
+    __hash__ = str.__hash__  # the table is asked several times for each frame; Enum's own hash is a Python call
+
     IDLE = "neutral"
     LISTENING = "receiving, waiting for a frame or EOT"
     DECIDING = "receiving, a frame waits for our answer"
@@ -58,6 +60,8 @@ class State(StrEnum):
 
 class On(StrEnum):
     """What can happen."""
+
+    __hash__ = str.__hash__
 
     # read from the line
     ENQ = "ENQ"

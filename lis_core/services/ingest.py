@@ -27,7 +27,7 @@ BATCH_RESULTS = 800
 """Observations in one transaction at the most."""
 WRITERS = 2
 """Batches under way at once."""
-PACE_SECONDS = 0.04
+PACE_SECONDS = 0.08
 """Small batches do not begin more often than this: under load each of them would cost as much as a large one. What
 comes after a pause is applied at once."""
 QUEUE_RESULTS = 6000

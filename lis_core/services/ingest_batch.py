@@ -18,12 +18,12 @@ from sqlalchemy import text
 
 from drivers.messages import Delivery
 from lis_core.domain.states import TestState, TubeState
-from lis_core.services.catalog import Catalog, catalog
+from lis_core.services.catalog import CATALOG_VERSION, Catalog, catalog_of
 from lis_core.services.ingest_match import OrderedTestRow, ScannedSpecimen
 from lis_core.services.ingest_rows import APPLIED, BatchRows, Message, decide, measurement_key
 from lis_core.services.ingest_write import next_ids, write_results
 from lis_core.services.result_rows import conditions_of
-from lis_core.services.sql import copy_rows
+from lis_core.services.sql import PLAN_ONCE, copy_rows
 from lis_core.storage.database import Database, Work, program
 from rules.reference import PatientFacts
 
@@ -52,8 +52,12 @@ async def apply_batch(database: Database, deliveries: Sequence[Delivery], *, car
     fail with `UniqueViolation`, which is rare and cheaper than asking each time; the caller then tries carefully.
     """
     async with database.work(INGEST) as work:
-        known = await catalog(work.session)
         raw = await work.driver()
+        async with raw.pipeline():
+            await raw.execute(PLAN_ONCE)
+            version = await raw.execute(CATALOG_VERSION)
+        row = await version.fetchone()
+        known = await catalog_of(work.session, row[0] if row else 0)
         messages = [_message(delivery, known) for delivery in deliveries]
         messages = await _drop_known_keys(raw, messages)
         await _mark_repeats(raw, messages)

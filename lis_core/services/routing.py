@@ -16,6 +16,7 @@ import psycopg
 from drivers.messages import Query, WorkOrder, WorkPatient, WorkTest
 from lis_core.domain.states import PENDING, Priority, TestState, TubeState
 from lis_core.services.catalog import CATALOG_VERSION, Catalog, CatalogInstrument, CodeMapping, catalog_of
+from lis_core.services.sql import PLAN_ONCE
 from lis_core.storage.database import Database, Work, program
 
 ROUTER = program("yönlendirme", chain="yonlendirme")
@@ -131,6 +132,7 @@ class _Read:
 async def _read(raw: psycopg.AsyncConnection[Any], texts: list[str]) -> _Read:
     """All that an answer needs, in one journey; the pending tests of these orders are locked."""
     async with raw.pipeline():
+        await raw.execute(PLAN_ONCE)
         version = await raw.execute(CATALOG_VERSION)
         found = await raw.execute(_ORDERS, [texts])
         pending = await raw.execute(_PENDING, [texts, _PENDING_STATES])

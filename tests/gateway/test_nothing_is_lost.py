@@ -122,15 +122,15 @@ async def test_a_full_disk_is_no_acknowledgement(house: House, monkeypatch: pyte
     frames = frames_of(message_records(number, RESULTS))
     wire = await Wire.to(house.port)
     await wire.ask(ENQ)
-    real = os.write
+    real = os.pwrite
 
-    def full(file: int, data: bytes) -> int:
+    def full(file: int, data: bytes, offset: int) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("drivers.gateway.spool.os.write", full)
+    monkeypatch.setattr("drivers.gateway.spool.os.pwrite", full)
     await wire.ask(frames[0], b"\x15")
     assert "Diske yazılamadı" in house.book.status.last_error
-    monkeypatch.setattr("drivers.gateway.spool.os.write", real)
+    monkeypatch.setattr("drivers.gateway.spool.os.pwrite", real)
     for one in frames:
         await wire.ask(one)
     await wire.send(EOT)
