@@ -94,7 +94,8 @@ class Spool:
         self._open_frames: dict[int, int] = {}
         self._on_disk: set[int] = set()
         self._fresh: list[_Entry] = []
-        """Queued in this turn of the loop; the writer gets all of them at once."""
+        """Queued and not yet with the writer, which gets all of them at once."""
+        self._seen = 0
         self._queued: SimpleQueue[list[_Entry] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -200,7 +201,12 @@ class Spool:
         return place
 
     def _hand_over(self) -> None:
-        """What all lines said in this turn of the loop wakes the writer once."""
+        """Wake the writer once for what all lines say in one breath: as long as each turn of the loop brings more."""
+        if len(self._fresh) > self._seen and self._loop is not None:
+            self._seen = len(self._fresh)
+            self._loop.call_soon(self._hand_over)
+            return
+        self._seen = 0
         if self._fresh:
             self._queued.put(self._fresh)
             self._fresh = []

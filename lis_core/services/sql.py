@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 
 PLAN_ONCE = "set local plan_cache_mode = force_generic_plan"
-"""For statements that run thousands of times an hour with keys alone: planning them anew costs more than running them."""
+"""For statements with keys alone that run thousands of times an hour: planning them anew costs more than running."""
 
 SLICE = 50
 """Rows worked through before other tasks of the process get their turn (a few milliseconds)."""
