@@ -190,3 +190,34 @@ exception when undefined_table then
     execute format('create sequence if not exists %I', v_ad);
     return nextval(v_ad);
 end $$;
+
+-- What remote gateways must be told: orders whose pending work changed, noted in the same transaction. The triggers are
+-- off until the first gateway is registered: the centre alone does not pay for them.
+create function is_listesi_degisti() returns trigger language plpgsql as $$
+begin
+    insert into is_listesi_degisen (tetkik_istem_kodu) select distinct tetkik_istem_kodu from yeni;
+    return null;
+end $$;
+
+create trigger istem_tetkik_is_listesi_ekleme after insert on istem_tetkik referencing new table as yeni
+    for each statement execute function is_listesi_degisti();
+create trigger istem_tetkik_is_listesi_degisme after update on istem_tetkik referencing new table as yeni
+    for each statement execute function is_listesi_degisti();
+create trigger tetkik_numune_is_listesi_degisme after update on tetkik_numune referencing new table as yeni
+    for each statement execute function is_listesi_degisti();
+create trigger barkod_kayit_is_listesi_ekleme after insert on barkod_kayit referencing new table as yeni
+    for each statement execute function is_listesi_degisti();
+
+create function gecitler_dinlensin(p_acik boolean) returns void language plpgsql as $$
+declare
+    v record;
+begin
+    for v in select t.tgrelid::regclass as tablo, t.tgname from pg_trigger t
+             join pg_proc p on p.oid = t.tgfoid where p.proname = 'is_listesi_degisti'
+               and (t.tgenabled = 'O') is distinct from p_acik
+    loop
+        execute format('alter table %s %s trigger %I', v.tablo, case when p_acik then 'enable' else 'disable' end,
+                       v.tgname);
+    end loop;
+end $$;
+select gecitler_dinlensin(false);

@@ -4,8 +4,22 @@ Each column's `comment` is the data dictionary's sentence. Where the national mi
 table or column for the thing, its name is used in lower case; ids are `<table>_kodu` there and `bigint` here.
 """
 
+from lis_core.storage.tables.accounts import (
+    AccountSecurity,
+    ApiClient,
+    ClientToken,
+    EmploymentStatus,
+    ForeignIdentity,
+    KnownDevice,
+    OldPassword,
+    PendingProof,
+    RecoveryCode,
+    SecurityKey,
+    SupportGrant,
+)
 from lis_core.storage.tables.base import Base
 from lis_core.storage.tables.catalog import Material, PanelMember, Range, Test, TubeType, WorkGroup
+from lis_core.storage.tables.gateways import ChangedSheet, EdgeGateway
 from lis_core.storage.tables.instruments import (
     Connection,
     Instrument,
@@ -25,6 +39,7 @@ from lis_core.storage.tables.people import (
     UserRole,
     WebSession,
 )
+from lis_core.storage.tables.privacy import AuditMark, EmergencyAccess, HiddenPatient, RetentionRule
 from lis_core.storage.tables.results import Approval, ControlMeasurement, Result, UnmatchedResult
 from lis_core.storage.tables.system import (
     AuditEntry,
@@ -37,34 +52,51 @@ from lis_core.storage.tables.system import (
 )
 
 __all__ = [
+    "AccountSecurity",
+    "ApiClient",
     "ApiToken",
     "Approval",
     "AuditEntry",
     "AuditHead",
+    "AuditMark",
     "BarcodeRange",
     "Base",
+    "ChangedSheet",
+    "ClientToken",
     "Connection",
     "ControlMeasurement",
     "CustodyEvent",
+    "EmergencyAccess",
+    "EdgeGateway",
+    "EmploymentStatus",
+    "ForeignIdentity",
+    "HiddenPatient",
     "HospitalMessage",
     "Institution",
     "Instrument",
     "InstrumentTest",
+    "KnownDevice",
     "LineState",
     "LoginFailure",
     "Material",
     "Notice",
+    "OldPassword",
     "Order",
     "OrderedTest",
     "OutboxEntry",
     "PanelMember",
     "Parameter",
     "Patient",
+    "PendingProof",
     "Physician",
     "Range",
     "RawMessage",
+    "RecoveryCode",
     "Result",
+    "RetentionRule",
     "Scannable",
+    "SecurityKey",
+    "SupportGrant",
     "Test",
     "Tube",
     "TubeType",

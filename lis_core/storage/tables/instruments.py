@@ -62,6 +62,9 @@ class Connection(Base):
         comment="Hat ayarlari: hiz, parite, cerceveleme, ikinci baglanti davranisi ...",
     )
     active: Mapped[bool] = active()
+    gateway_id: Mapped[int | None] = mapped_column(
+        "gecit_kodu", ForeignKey("gecit.gecit_kodu"), comment="Hattin bulundugu uzak gecit; bos = merkezdeki gecit"
+    )
     instrument: Mapped[Instrument] = relationship(lazy="joined")
 
 

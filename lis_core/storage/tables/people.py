@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from sqlalchemy import BigInteger, Date, ForeignKey, Index, LargeBinary, String, UniqueConstraint, func, text
+from sqlalchemy import BigInteger, Date, ForeignKey, Identity, Index, LargeBinary, String, UniqueConstraint, func, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -87,6 +87,10 @@ class Patient(Base):
     merged_into_id: Mapped[int | None] = mapped_column(
         "birlestigi_hasta_kodu", ForeignKey("hasta.hasta_kodu"), comment="Bu kaydin birlestirildigi hasta (ADT A40)"
     )
+    hidden_number: Mapped[str | None] = mapped_column(
+        "gizlilik_numarasi", String(12), unique=True, comment="Numara ile izlenen hastanin numarasi; bos = adi ile"
+    )
+    anonymised_at: Mapped[datetime | None] = moment("anonimlesme_zamani", "Kimligin silindigi zaman (6698)")
     created_at: Mapped[datetime] = created()
     updated_at: Mapped[datetime | None] = moment("guncelleme_zamani", "Son degisiklik zamani")
 
@@ -151,6 +155,32 @@ class WebSession(Base):
     created_at: Mapped[datetime] = created()
     expires_at: Mapped[datetime] = moment("bitis_zamani", "Gecerlilik sonu")
     address: Mapped[str] = mapped_column("ip_adresi", server_default="", comment="Acildigi adres")
+    id: Mapped[int] = mapped_column(
+        "oturum_kodu", BigInteger, Identity(), unique=True, comment="Listede ve denetimde gorunen numarasi"
+    )
+    stage: Mapped[str] = mapped_column(
+        "asama", String(10), server_default="tam", comment="tam; ikinci, kurulum, parola: giris bitmedi"
+    )
+    method: Mapped[str] = mapped_column("yontem", String(40), server_default="parola", comment="Nasil girildigi")
+    agent_hash: Mapped[bytes] = mapped_column(
+        "tarayici_ozeti", LargeBinary, server_default="", comment="Tarayicinin ozeti; baska tarayicidan kullanilamaz"
+    )
+    browser: Mapped[str] = mapped_column("tarayici", server_default="", comment="Tarayici ve isletim sistemi")
+    used_at: Mapped[datetime] = moment("son_kullanim", "Son istegin zamani", server_default=func.now())
+    proved_at: Mapped[datetime] = moment(
+        "dogrulama_zamani", "Kisinin kendini son kanitladigi zaman", server_default=func.now()
+    )
+    wrong_codes: Mapped[int] = mapped_column(
+        "hatali_kod", BigInteger, server_default="0", comment="Ikinci asamada hatali deneme sayisi"
+    )
+    device_id: Mapped[int | None] = mapped_column(
+        "taninan_cihaz_kodu",
+        ForeignKey("taninan_cihaz.taninan_cihaz_kodu", ondelete="SET NULL"),
+        comment="Tarayici kaydi",
+    )
+    grant_id: Mapped[int | None] = mapped_column(
+        "destek_erisimi_kodu", ForeignKey("destek_erisimi.destek_erisimi_kodu"), comment="Destek erisimi ise izni"
+    )
 
 
 class ApiToken(Base):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary, String, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import BigInteger, DateTime, ForeignKey, Index, Integer, LargeBinary, String, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from lis_core.storage.tables.base import Base, created, key, moment
@@ -19,12 +19,22 @@ class AuditEntry(Base):
     __table_args__ = (
         Index("ix_denetim_nesne", "nesne_turu", "nesne_kodu"),
         Index("ix_denetim_zaman", "zaman"),
-        {"comment": "Denetim izi; silinmez, degistirilmez, zincirlidir"},
+        Index("ix_denetim_yapan", "yapan", "zaman"),
+        Index(
+            "ix_denetim_hastalar",
+            "hastalar",
+            postgresql_using="gin",
+            postgresql_where=text("hastalar is not null"),
+        ),
+        {
+            "comment": "Denetim izi; silinmez, degistirilmez, zincirlidir; aylik bolumleri bolum semasindadir",
+            "postgresql_partition_by": "RANGE (zaman)",
+        },
     )
 
     chain: Mapped[str] = mapped_column("zincir", String(20), primary_key=True, comment="Zincirin adi")
     number: Mapped[int] = mapped_column("sira", BigInteger, primary_key=True, comment="Zincirdeki sira; bosluk yoktur")
-    at: Mapped[datetime] = moment("zaman", "Islem zamani")
+    at: Mapped[datetime] = mapped_column("zaman", DateTime(timezone=True), primary_key=True, comment="Islem zamani")
     user_id: Mapped[int | None] = mapped_column("kullanici_kodu", BigInteger, comment="Kullanici; bos = program")
     actor: Mapped[str] = mapped_column("yapan", comment="Kullanici adi ya da programin parcasi")
     address: Mapped[str] = mapped_column("adres", comment="Nereden: ip adresi, hat adi")
@@ -33,6 +43,9 @@ class AuditEntry(Base):
     entity_id: Mapped[str] = mapped_column("nesne_kodu", comment="Nesnenin kodu")
     before: Mapped[dict[str, Any] | None] = mapped_column("onceki", JSONB, comment="Once")
     after: Mapped[dict[str, Any] | None] = mapped_column("sonraki", JSONB, comment="Sonra")
+    patients: Mapped[list[int] | None] = mapped_column(
+        "hastalar", ARRAY(BigInteger), comment="Islemin ilgilendirdigi hastalar (gorulen, degistirilen)"
+    )
     previous_hash: Mapped[bytes] = mapped_column("onceki_ozet", LargeBinary, comment="Bir onceki satirin ozeti")
     hash: Mapped[bytes] = mapped_column("ozet", LargeBinary, comment="Bu satirin SHA-256 ozeti")
 

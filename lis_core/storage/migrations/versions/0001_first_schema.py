@@ -64,13 +64,45 @@ def upgrade() -> None:
         sa.Column("nesne_kodu", sa.String(), nullable=False, comment="Nesnenin kodu"),
         sa.Column("onceki", postgresql.JSONB(astext_type=sa.Text()), nullable=True, comment="Once"),
         sa.Column("sonraki", postgresql.JSONB(astext_type=sa.Text()), nullable=True, comment="Sonra"),
+        sa.Column(
+            "hastalar",
+            postgresql.ARRAY(sa.BigInteger()),
+            nullable=True,
+            comment="Islemin ilgilendirdigi hastalar (gorulen, degistirilen)",
+        ),
         sa.Column("onceki_ozet", sa.LargeBinary(), nullable=False, comment="Bir onceki satirin ozeti"),
         sa.Column("ozet", sa.LargeBinary(), nullable=False, comment="Bu satirin SHA-256 ozeti"),
-        sa.PrimaryKeyConstraint("zincir", "sira", name=op.f("pk_denetim")),
-        comment="Denetim izi; silinmez, degistirilmez, zincirlidir",
+        sa.PrimaryKeyConstraint("zincir", "sira", "zaman", name=op.f("pk_denetim")),
+        comment="Denetim izi; silinmez, degistirilmez, zincirlidir; aylik bolumleri bolum semasindadir",
+        postgresql_partition_by="RANGE (zaman)",
+    )
+    op.create_index(
+        "ix_denetim_hastalar",
+        "denetim",
+        ["hastalar"],
+        unique=False,
+        postgresql_using="gin",
+        postgresql_where=sa.text("hastalar is not null"),
     )
     op.create_index("ix_denetim_nesne", "denetim", ["nesne_turu", "nesne_kodu"], unique=False)
+    op.create_index("ix_denetim_yapan", "denetim", ["yapan", "zaman"], unique=False)
     op.create_index("ix_denetim_zaman", "denetim", ["zaman"], unique=False)
+    op.create_table(
+        "denetim_dogrulama",
+        sa.Column("zincir", sa.String(length=20), nullable=False, comment="Zincirin adi"),
+        sa.Column("sira", sa.BigInteger(), nullable=False, comment="Buraya kadar dogrulandi"),
+        sa.Column("ozet", sa.LargeBinary(), nullable=False, comment="Dogrulanan son satirin ozeti"),
+        sa.Column("dogrulama_zamani", sa.DateTime(timezone=True), nullable=False, comment="Son dogrulamanin zamani"),
+        sa.Column(
+            "yeniden_sira",
+            sa.BigInteger(),
+            server_default="0",
+            nullable=False,
+            comment="Eski satirlarin yeniden dogrulanmasi buraya geldi",
+        ),
+        sa.PrimaryKeyConstraint("zincir", name=op.f("pk_denetim_dogrulama")),
+        comment="Denetim zincirlerinin dogrulandigi yer",
+    )
     op.create_table(
         "denetim_zinciri",
         sa.Column("zincir", sa.String(length=20), nullable=False, comment="Zincirin adi"),
@@ -347,6 +379,58 @@ def upgrade() -> None:
         comment="Tetkikler ve paneller",
     )
     op.create_table(
+        "gecit",
+        sa.Column(
+            "gecit_kodu", sa.BigInteger(), sa.Identity(always=False), nullable=False, comment="Kaydin tekil kodu"
+        ),
+        sa.Column(
+            "gecit_adi",
+            sa.String(length=40),
+            nullable=False,
+            comment="Kucuk harf, rakam ve tire; aracidaki konularda da bu ad gecer",
+        ),
+        sa.Column("aciklama", sa.String(), server_default="", nullable=False, comment="Nerede durdugu"),
+        sa.Column(
+            "aktiflik_bilgisi",
+            sa.Boolean(),
+            server_default=sa.text("true"),
+            nullable=False,
+            comment="Kayit kullanimda mi",
+        ),
+        sa.Column("son_gorulme", sa.DateTime(timezone=True), nullable=True, comment="Gecitten gelen son haber"),
+        sa.Column(
+            "bekleyen_mesaj",
+            sa.Integer(),
+            server_default="0",
+            nullable=False,
+            comment="Gecidin diskinde bekleyen mesaj",
+        ),
+        sa.Column(
+            "kopya_istem",
+            sa.Integer(),
+            server_default="0",
+            nullable=False,
+            comment="Gecitte kopyasi duran bekleyen istem",
+        ),
+        sa.Column("surum", sa.String(length=40), server_default="", nullable=False, comment="Gecidin program surumu"),
+        sa.PrimaryKeyConstraint("gecit_kodu", name=op.f("pk_gecit")),
+        sa.UniqueConstraint("gecit_adi", name=op.f("uq_gecit_gecit_adi")),
+        comment="Uzak gecitler (ilce hastanesi gibi)",
+    )
+    op.create_table(
+        "is_listesi_degisen",
+        sa.Column(
+            "is_listesi_degisen_kodu",
+            sa.BigInteger(),
+            sa.Identity(always=False),
+            nullable=False,
+            comment="Kaydin tekil kodu",
+        ),
+        sa.Column("tetkik_istem_kodu", sa.BigInteger(), nullable=False, comment="Istem"),
+        sa.PrimaryKeyConstraint("is_listesi_degisen_kodu", name=op.f("pk_is_listesi_degisen")),
+        comment="Gecitlere bildirilecek istemler (tetikleyici doldurur)",
+    )
+    op.create_table(
         "baglanti",
         sa.Column(
             "baglanti_kodu", sa.BigInteger(), sa.Identity(always=False), nullable=False, comment="Kaydin tekil kodu"
@@ -370,7 +454,14 @@ def upgrade() -> None:
             nullable=False,
             comment="Kayit kullanimda mi",
         ),
+        sa.Column(
+            "gecit_kodu",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Hattin bulundugu uzak gecit; bos = merkezdeki gecit",
+        ),
         sa.ForeignKeyConstraint(["cihaz_kodu"], ["cihaz.cihaz_kodu"], name=op.f("fk_baglanti_cihaz_kodu")),
+        sa.ForeignKeyConstraint(["gecit_kodu"], ["gecit.gecit_kodu"], name=op.f("fk_baglanti_gecit_kodu")),
         sa.PrimaryKeyConstraint("baglanti_kodu", name=op.f("pk_baglanti")),
         sa.UniqueConstraint("baglanti_adi", name=op.f("uq_baglanti_baglanti_adi")),
         comment="Cihaz baglantilari (hatlar)",
@@ -691,6 +782,385 @@ def upgrade() -> None:
         comment="Kullanicilarin rolleri",
     )
     op.create_table(
+        "bekleyen_dogrulama",
+        sa.Column("anahtar_ozeti", sa.LargeBinary(), nullable=False, comment="Sorunun anahtarinin SHA-256 ozeti"),
+        sa.Column(
+            "tur", sa.String(length=20), nullable=False, comment="anahtar_ekle, anahtar_kullan, tek_giris, baglama"
+        ),
+        sa.Column("icerik", postgresql.JSONB(astext_type=sa.Text()), nullable=False, comment="Sorunun icerigi"),
+        sa.Column("bitis_zamani", sa.DateTime(timezone=True), nullable=False, comment="Gecerlilik sonu"),
+        sa.PrimaryKeyConstraint("anahtar_ozeti", name=op.f("pk_bekleyen_dogrulama")),
+        comment="Cevabi beklenen dogrulama sorulari; her biri bir kez kullanilir",
+    )
+    op.create_index(op.f("ix_bekleyen_dogrulama_bitis_zamani"), "bekleyen_dogrulama", ["bitis_zamani"], unique=False)
+    op.create_table(
+        "api_istemcisi",
+        sa.Column(
+            "api_istemcisi_kodu",
+            sa.BigInteger(),
+            sa.Identity(always=False),
+            nullable=False,
+            comment="Kaydin tekil kodu",
+        ),
+        sa.Column("ad", sa.String(length=60), nullable=False, comment="Istemcinin adi"),
+        sa.Column("amac", sa.String(), server_default="", nullable=False, comment="Ne icin kullanildigi"),
+        sa.Column("kullanici_kodu", sa.BigInteger(), nullable=False, comment="Adina is gordugu kullanici"),
+        sa.Column(
+            "kapsamlar",
+            postgresql.ARRAY(sa.String()),
+            server_default="{}",
+            nullable=False,
+            comment="Yetki kodlari; istemci baska bir sey yapamaz",
+        ),
+        sa.Column(
+            "aktiflik_bilgisi",
+            sa.Boolean(),
+            server_default=sa.text("true"),
+            nullable=False,
+            comment="Kayit kullanimda mi",
+        ),
+        sa.Column("ekleyen_kullanici_kodu", sa.BigInteger(), nullable=False, comment="Ekleyen kullanici"),
+        sa.Column(
+            "kayit_zamani",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="Kaydin olusturulma zamani",
+        ),
+        sa.ForeignKeyConstraint(
+            ["ekleyen_kullanici_kodu"],
+            ["kullanici.kullanici_kodu"],
+            name=op.f("fk_api_istemcisi_ekleyen_kullanici_kodu"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["kullanici_kodu"], ["kullanici.kullanici_kodu"], name=op.f("fk_api_istemcisi_kullanici_kodu")
+        ),
+        sa.PrimaryKeyConstraint("api_istemcisi_kodu", name=op.f("pk_api_istemcisi")),
+        sa.UniqueConstraint("ad", name=op.f("uq_api_istemcisi_ad")),
+        comment="Web servis istemcileri",
+    )
+    op.create_table(
+        "calisma_durumu",
+        sa.Column(
+            "calisma_durumu_kodu",
+            sa.BigInteger(),
+            sa.Identity(always=False),
+            nullable=False,
+            comment="Kaydin tekil kodu",
+        ),
+        sa.Column("kullanici_kodu", sa.BigInteger(), nullable=False, comment="Kullanici"),
+        sa.Column("tur", sa.String(), nullable=False, comment="izin, rapor, gecici_gorev, egitim, diger, ayrilis"),
+        sa.Column("baslangic_tarihi", sa.Date(), nullable=False, comment="Ilk gun"),
+        sa.Column("bitis_tarihi", sa.Date(), nullable=True, comment="Son gun, dahil; bos = surekli"),
+        sa.Column("aciklama", sa.String(), server_default="", nullable=False, comment="Aciklama"),
+        sa.Column(
+            "kaynak",
+            sa.String(length=30),
+            server_default="ekran",
+            nullable=False,
+            comment="ekran ya da personel modulundeki kaydin numarasi",
+        ),
+        sa.Column(
+            "ekleyen_kullanici_kodu", sa.BigInteger(), nullable=True, comment="Kaydeden kullanici; bos = program"
+        ),
+        sa.Column(
+            "kayit_zamani",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="Kaydin olusturulma zamani",
+        ),
+        sa.Column("iptal_zamani", sa.DateTime(timezone=True), nullable=True, comment="Kaydin geri alindigi zaman"),
+        sa.CheckConstraint("(tur = 'ayrilis') = (bitis_tarihi is null)", name=op.f("ck_calisma_durumu_bitis")),
+        sa.CheckConstraint(
+            "bitis_tarihi is null or bitis_tarihi >= baslangic_tarihi", name=op.f("ck_calisma_durumu_sira")
+        ),
+        sa.ForeignKeyConstraint(
+            ["ekleyen_kullanici_kodu"],
+            ["kullanici.kullanici_kodu"],
+            name=op.f("fk_calisma_durumu_ekleyen_kullanici_kodu"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["kullanici_kodu"], ["kullanici.kullanici_kodu"], name=op.f("fk_calisma_durumu_kullanici_kodu")
+        ),
+        sa.PrimaryKeyConstraint("calisma_durumu_kodu", name=op.f("pk_calisma_durumu")),
+        comment="Izin, rapor, gorevlendirme, ayrilis: bu surede giris yapilamaz",
+    )
+    op.create_index(
+        "ix_calisma_durumu_acik",
+        "calisma_durumu",
+        ["kullanici_kodu", "baslangic_tarihi"],
+        unique=False,
+        postgresql_where=sa.text("iptal_zamani is null"),
+    )
+    op.create_table(
+        "destek_erisimi",
+        sa.Column(
+            "destek_erisimi_kodu",
+            sa.BigInteger(),
+            sa.Identity(always=False),
+            nullable=False,
+            comment="Kaydin tekil kodu",
+        ),
+        sa.Column("kullanici_kodu", sa.BigInteger(), nullable=False, comment="Destek calisaninin kullanicisi"),
+        sa.Column("neden", sa.String(), nullable=False, comment="Erisimin nedeni"),
+        sa.Column("anahtar_ozeti", sa.LargeBinary(), nullable=False, comment="Tek kullanimlik sifrenin SHA-256 ozeti"),
+        sa.Column("veren_kullanici_kodu", sa.BigInteger(), nullable=False, comment="Izni veren yonetici"),
+        sa.Column("baslangic_zamani", sa.DateTime(timezone=True), nullable=False, comment="Baslangic"),
+        sa.Column(
+            "bitis_zamani", sa.DateTime(timezone=True), nullable=False, comment="Bitis; acik oturum da o an biter"
+        ),
+        sa.Column("kullanim_zamani", sa.DateTime(timezone=True), nullable=True, comment="Sifrenin kullanildigi zaman"),
+        sa.Column("iptal_zamani", sa.DateTime(timezone=True), nullable=True, comment="Yonetimin geri aldigi zaman"),
+        sa.CheckConstraint("neden <> ''", name=op.f("ck_destek_erisimi_neden")),
+        sa.CheckConstraint("bitis_zamani > baslangic_zamani", name=op.f("ck_destek_erisimi_sira")),
+        sa.ForeignKeyConstraint(
+            ["kullanici_kodu"], ["kullanici.kullanici_kodu"], name=op.f("fk_destek_erisimi_kullanici_kodu")
+        ),
+        sa.ForeignKeyConstraint(
+            ["veren_kullanici_kodu"], ["kullanici.kullanici_kodu"], name=op.f("fk_destek_erisimi_veren_kullanici_kodu")
+        ),
+        sa.PrimaryKeyConstraint("destek_erisimi_kodu", name=op.f("pk_destek_erisimi")),
+        sa.UniqueConstraint("anahtar_ozeti", name=op.f("uq_destek_erisimi_anahtar_ozeti")),
+        comment="Hastanenin sureli verdigi destek erisimleri",
+    )
+    op.create_index(op.f("ix_destek_erisimi_kullanici_kodu"), "destek_erisimi", ["kullanici_kodu"], unique=False)
+    op.create_table(
+        "dis_kimlik",
+        sa.Column(
+            "dis_kimlik_kodu", sa.BigInteger(), sa.Identity(always=False), nullable=False, comment="Kaydin tekil kodu"
+        ),
+        sa.Column("kullanici_kodu", sa.BigInteger(), nullable=False, comment="Kullanici"),
+        sa.Column("saglayici", sa.String(), nullable=False, comment="Saglayicinin adresi (iss)"),
+        sa.Column("kimlik", sa.String(), nullable=False, comment="Saglayicidaki kimlik (sub)"),
+        sa.Column(
+            "ad", sa.String(), server_default="", nullable=False, comment="Baglandigi gun saglayicinin bildirdigi ad"
+        ),
+        sa.Column("baglayan_kullanici_kodu", sa.BigInteger(), nullable=False, comment="Baglayan kullanici"),
+        sa.Column(
+            "kayit_zamani",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="Kaydin olusturulma zamani",
+        ),
+        sa.Column("son_kullanim", sa.DateTime(timezone=True), nullable=True, comment="Son giris zamani"),
+        sa.ForeignKeyConstraint(
+            ["baglayan_kullanici_kodu"],
+            ["kullanici.kullanici_kodu"],
+            name=op.f("fk_dis_kimlik_baglayan_kullanici_kodu"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["kullanici_kodu"], ["kullanici.kullanici_kodu"], name=op.f("fk_dis_kimlik_kullanici_kodu")
+        ),
+        sa.PrimaryKeyConstraint("dis_kimlik_kodu", name=op.f("pk_dis_kimlik")),
+        sa.UniqueConstraint("saglayici", "kimlik", name=op.f("uq_dis_kimlik_saglayici_kimlik")),
+        comment="Tek giris kimlikleri (OpenID Connect)",
+    )
+    op.create_index(op.f("ix_dis_kimlik_kullanici_kodu"), "dis_kimlik", ["kullanici_kodu"], unique=False)
+    op.create_table(
+        "eski_parola",
+        sa.Column(
+            "eski_parola_kodu", sa.BigInteger(), sa.Identity(always=False), nullable=False, comment="Kaydin tekil kodu"
+        ),
+        sa.Column("kullanici_kodu", sa.BigInteger(), nullable=False, comment="Kullanici"),
+        sa.Column("parola", sa.String(), nullable=False, comment="Argon2id ozeti"),
+        sa.Column(
+            "kayit_zamani",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="Kaydin olusturulma zamani",
+        ),
+        sa.ForeignKeyConstraint(
+            ["kullanici_kodu"], ["kullanici.kullanici_kodu"], name=op.f("fk_eski_parola_kullanici_kodu")
+        ),
+        sa.PrimaryKeyConstraint("eski_parola_kodu", name=op.f("pk_eski_parola")),
+        comment="Daha once kullanilmis parolalarin ozetleri",
+    )
+    op.create_index(op.f("ix_eski_parola_kullanici_kodu"), "eski_parola", ["kullanici_kodu"], unique=False)
+    op.create_table(
+        "giris_guvenligi",
+        sa.Column("kullanici_kodu", sa.BigInteger(), nullable=False, comment="Kullanici"),
+        sa.Column("hesap_turu", sa.String(), server_default="kisi", nullable=False, comment="kisi, destek, istemci"),
+        sa.Column("parola_zamani", sa.DateTime(timezone=True), nullable=True, comment="Parolanin verildigi zaman"),
+        sa.Column(
+            "parola_degismeli",
+            sa.Boolean(),
+            server_default=sa.text("false"),
+            nullable=False,
+            comment="Ilk giriste parola degistirilmeli",
+        ),
+        sa.Column(
+            "totp_anahtari", sa.LargeBinary(), nullable=True, comment="Dogrulama uygulamasinin anahtari, sifreli"
+        ),
+        sa.Column(
+            "totp_onay_zamani",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="Uygulamanin ilk dogru kodu verdigi zaman",
+        ),
+        sa.Column(
+            "totp_son_adim",
+            sa.BigInteger(),
+            server_default="0",
+            nullable=False,
+            comment="Kabul edilen son kodun 30 saniyelik adimi",
+        ),
+        sa.Column(
+            "anahtar_kullanicisi",
+            sa.LargeBinary(),
+            nullable=True,
+            comment="Guvenlik anahtarlarina verilen rastgele kullanici adi",
+        ),
+        sa.ForeignKeyConstraint(
+            ["kullanici_kodu"], ["kullanici.kullanici_kodu"], name=op.f("fk_giris_guvenligi_kullanici_kodu")
+        ),
+        sa.PrimaryKeyConstraint("kullanici_kodu", name=op.f("pk_giris_guvenligi")),
+        sa.UniqueConstraint("anahtar_kullanicisi", name=op.f("uq_giris_guvenligi_anahtar_kullanicisi")),
+        comment="Kullanicilarin giris guvenligi: parola suresi, ikinci asama",
+    )
+    op.create_table(
+        "guvenlik_anahtari",
+        sa.Column(
+            "guvenlik_anahtari_kodu",
+            sa.BigInteger(),
+            sa.Identity(always=False),
+            nullable=False,
+            comment="Kaydin tekil kodu",
+        ),
+        sa.Column("kullanici_kodu", sa.BigInteger(), nullable=False, comment="Kullanici"),
+        sa.Column("kimlik", sa.LargeBinary(), nullable=False, comment="Anahtarin kimligi"),
+        sa.Column("acik_anahtar", sa.LargeBinary(), nullable=False, comment="Acik anahtar (COSE)"),
+        sa.Column("sayac", sa.BigInteger(), server_default="0", nullable=False, comment="Imza sayaci"),
+        sa.Column("ad", sa.String(length=60), nullable=False, comment="Kisinin verdigi ad"),
+        sa.Column(
+            "tasima",
+            postgresql.ARRAY(sa.String()),
+            server_default="{}",
+            nullable=False,
+            comment="usb, nfc, ble, internal, hybrid",
+        ),
+        sa.Column(
+            "kayit_zamani",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="Kaydin olusturulma zamani",
+        ),
+        sa.Column("son_kullanim", sa.DateTime(timezone=True), nullable=True, comment="Son kullanim zamani"),
+        sa.ForeignKeyConstraint(
+            ["kullanici_kodu"], ["kullanici.kullanici_kodu"], name=op.f("fk_guvenlik_anahtari_kullanici_kodu")
+        ),
+        sa.PrimaryKeyConstraint("guvenlik_anahtari_kodu", name=op.f("pk_guvenlik_anahtari")),
+        sa.UniqueConstraint("kimlik", name=op.f("uq_guvenlik_anahtari_kimlik")),
+        comment="Guvenlik anahtarlari (WebAuthn)",
+    )
+    op.create_index(op.f("ix_guvenlik_anahtari_kullanici_kodu"), "guvenlik_anahtari", ["kullanici_kodu"], unique=False)
+    op.create_table(
+        "kurtarma_kodu",
+        sa.Column(
+            "kurtarma_kodu_kodu",
+            sa.BigInteger(),
+            sa.Identity(always=False),
+            nullable=False,
+            comment="Kaydin tekil kodu",
+        ),
+        sa.Column("kullanici_kodu", sa.BigInteger(), nullable=False, comment="Kullanici"),
+        sa.Column("kod_ozeti", sa.LargeBinary(), nullable=False, comment="Kodun SHA-256 ozeti"),
+        sa.Column(
+            "kayit_zamani",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="Kaydin olusturulma zamani",
+        ),
+        sa.Column("kullanim_zamani", sa.DateTime(timezone=True), nullable=True, comment="Kullanildigi zaman"),
+        sa.ForeignKeyConstraint(
+            ["kullanici_kodu"], ["kullanici.kullanici_kodu"], name=op.f("fk_kurtarma_kodu_kullanici_kodu")
+        ),
+        sa.PrimaryKeyConstraint("kurtarma_kodu_kodu", name=op.f("pk_kurtarma_kodu")),
+        sa.UniqueConstraint("kod_ozeti", name=op.f("uq_kurtarma_kodu_kod_ozeti")),
+        comment="Tek kullanimlik kurtarma kodlari",
+    )
+    op.create_index(op.f("ix_kurtarma_kodu_kullanici_kodu"), "kurtarma_kodu", ["kullanici_kodu"], unique=False)
+    op.create_table(
+        "taninan_cihaz",
+        sa.Column(
+            "taninan_cihaz_kodu",
+            sa.BigInteger(),
+            sa.Identity(always=False),
+            nullable=False,
+            comment="Kaydin tekil kodu",
+        ),
+        sa.Column("anahtar_ozeti", sa.LargeBinary(), nullable=False, comment="Cerez anahtarinin SHA-256 ozeti"),
+        sa.Column("kullanici_kodu", sa.BigInteger(), nullable=False, comment="Kullanici"),
+        sa.Column("tarayici", sa.String(), server_default="", nullable=False, comment="Tarayici ve isletim sistemi"),
+        sa.Column(
+            "kayit_zamani",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="Kaydin olusturulma zamani",
+        ),
+        sa.Column(
+            "son_kullanim",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="Son giris zamani",
+        ),
+        sa.Column(
+            "guven_bitisi", sa.DateTime(timezone=True), nullable=True, comment="Bu zamana kadar ikinci asama sorulmaz"
+        ),
+        sa.ForeignKeyConstraint(
+            ["kullanici_kodu"], ["kullanici.kullanici_kodu"], name=op.f("fk_taninan_cihaz_kullanici_kodu")
+        ),
+        sa.PrimaryKeyConstraint("taninan_cihaz_kodu", name=op.f("pk_taninan_cihaz")),
+        sa.UniqueConstraint("anahtar_ozeti", name=op.f("uq_taninan_cihaz_anahtar_ozeti")),
+        comment="Kisinin daha once giris yaptigi tarayicilar",
+    )
+    op.create_index(op.f("ix_taninan_cihaz_kullanici_kodu"), "taninan_cihaz", ["kullanici_kodu"], unique=False)
+    op.create_table(
+        "api_belirteci",
+        sa.Column(
+            "api_belirteci_kodu",
+            sa.BigInteger(),
+            sa.Identity(always=False),
+            nullable=False,
+            comment="Kaydin tekil kodu",
+        ),
+        sa.Column("api_istemcisi_kodu", sa.BigInteger(), nullable=False, comment="Istemci"),
+        sa.Column("on_ek", sa.String(length=20), nullable=False, comment="Belirtecin gorunen basi"),
+        sa.Column("anahtar_ozeti", sa.LargeBinary(), nullable=False, comment="Belirtecin SHA-256 ozeti"),
+        sa.Column("ekleyen_kullanici_kodu", sa.BigInteger(), nullable=False, comment="Veren kullanici"),
+        sa.Column(
+            "kayit_zamani",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="Kaydin olusturulma zamani",
+        ),
+        sa.Column("bitis_zamani", sa.DateTime(timezone=True), nullable=False, comment="Gecerlilik sonu"),
+        sa.Column("son_kullanim", sa.DateTime(timezone=True), nullable=True, comment="Son kullanim zamani"),
+        sa.Column("son_adres", sa.String(), server_default="", nullable=False, comment="Son kullanildigi adres"),
+        sa.Column("iptal_zamani", sa.DateTime(timezone=True), nullable=True, comment="Iptal zamani"),
+        sa.ForeignKeyConstraint(
+            ["api_istemcisi_kodu"],
+            ["api_istemcisi.api_istemcisi_kodu"],
+            name=op.f("fk_api_belirteci_api_istemcisi_kodu"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["ekleyen_kullanici_kodu"],
+            ["kullanici.kullanici_kodu"],
+            name=op.f("fk_api_belirteci_ekleyen_kullanici_kodu"),
+        ),
+        sa.PrimaryKeyConstraint("api_belirteci_kodu", name=op.f("pk_api_belirteci")),
+        sa.UniqueConstraint("on_ek", name=op.f("uq_api_belirteci_on_ek")),
+        comment="Web servis istemcilerinin belirtecleri",
+    )
+    op.create_index(op.f("ix_api_belirteci_api_istemcisi_kodu"), "api_belirteci", ["api_istemcisi_kodu"], unique=False)
+    op.create_table(
         "oturum",
         sa.Column("anahtar_ozeti", sa.LargeBinary(), nullable=False, comment="Cerez anahtarinin SHA-256 ozeti"),
         sa.Column("kullanici_kodu", sa.BigInteger(), nullable=False, comment="Kullanici"),
@@ -704,6 +1174,62 @@ def upgrade() -> None:
         ),
         sa.Column("bitis_zamani", sa.DateTime(timezone=True), nullable=False, comment="Gecerlilik sonu"),
         sa.Column("ip_adresi", sa.String(), server_default="", nullable=False, comment="Acildigi adres"),
+        sa.Column(
+            "oturum_kodu",
+            sa.BigInteger(),
+            sa.Identity(always=False),
+            nullable=False,
+            comment="Listede ve denetimde gorunen numarasi",
+        ),
+        sa.Column(
+            "asama",
+            sa.String(length=10),
+            server_default="tam",
+            nullable=False,
+            comment="tam; ikinci, kurulum, parola: giris bitmedi",
+        ),
+        sa.Column("yontem", sa.String(length=40), server_default="parola", nullable=False, comment="Nasil girildigi"),
+        sa.Column(
+            "tarayici_ozeti",
+            sa.LargeBinary(),
+            server_default="",
+            nullable=False,
+            comment="Tarayicinin ozeti; baska tarayicidan kullanilamaz",
+        ),
+        sa.Column("tarayici", sa.String(), server_default="", nullable=False, comment="Tarayici ve isletim sistemi"),
+        sa.Column(
+            "son_kullanim",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="Son istegin zamani",
+        ),
+        sa.Column(
+            "dogrulama_zamani",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="Kisinin kendini son kanitladigi zaman",
+        ),
+        sa.Column(
+            "hatali_kod",
+            sa.BigInteger(),
+            server_default="0",
+            nullable=False,
+            comment="Ikinci asamada hatali deneme sayisi",
+        ),
+        sa.Column("taninan_cihaz_kodu", sa.BigInteger(), nullable=True, comment="Tarayici kaydi"),
+        sa.Column("destek_erisimi_kodu", sa.BigInteger(), nullable=True, comment="Destek erisimi ise izni"),
+        sa.ForeignKeyConstraint(
+            ["taninan_cihaz_kodu"],
+            ["taninan_cihaz.taninan_cihaz_kodu"],
+            name=op.f("fk_oturum_taninan_cihaz_kodu"),
+            ondelete="SET NULL",
+        ),
+        sa.ForeignKeyConstraint(
+            ["destek_erisimi_kodu"], ["destek_erisimi.destek_erisimi_kodu"], name=op.f("fk_oturum_destek_erisimi_kodu")
+        ),
+        sa.UniqueConstraint("oturum_kodu", name=op.f("uq_oturum_oturum_kodu")),
         sa.ForeignKeyConstraint(
             ["kullanici_kodu"], ["kullanici.kullanici_kodu"], name=op.f("fk_oturum_kullanici_kodu")
         ),
