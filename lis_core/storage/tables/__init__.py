@@ -27,6 +27,7 @@ from lis_core.storage.tables.instruments import (
     LineState,
     RawMessage,
 )
+from lis_core.storage.tables.lines import LineEvent, LineTraffic, LineTrial, LineWatch
 from lis_core.storage.tables.orders import CustodyEvent, Order, OrderedTest, Scannable, Tube
 from lis_core.storage.tables.people import (
     ApiToken,
@@ -66,8 +67,8 @@ __all__ = [
     "Connection",
     "ControlMeasurement",
     "CustodyEvent",
-    "EmergencyAccess",
     "EdgeGateway",
+    "EmergencyAccess",
     "EmploymentStatus",
     "ForeignIdentity",
     "HiddenPatient",
@@ -76,7 +77,11 @@ __all__ = [
     "Instrument",
     "InstrumentTest",
     "KnownDevice",
+    "LineEvent",
     "LineState",
+    "LineTraffic",
+    "LineTrial",
+    "LineWatch",
     "LoginFailure",
     "Material",
     "Notice",

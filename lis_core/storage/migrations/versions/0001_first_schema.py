@@ -662,6 +662,115 @@ def upgrade() -> None:
         postgresql_with={"fillfactor": "50"},
     )
     op.create_table(
+        "baglanti_olayi",
+        sa.Column(
+            "baglanti_olayi_kodu",
+            sa.BigInteger(),
+            sa.Identity(always=False),
+            nullable=False,
+            comment="Kaydin tekil kodu",
+        ),
+        sa.Column("baglanti_kodu", sa.BigInteger(), nullable=False, comment="Hat"),
+        sa.Column("tur", sa.String(length=10), nullable=False, comment="bilgi, sorun"),
+        sa.Column("cumle", sa.String(), nullable=False, comment="Ne oldugu, insan sozuyle"),
+        sa.Column("adet", sa.Integer(), server_default="1", nullable=False, comment="Ard arda kac kez"),
+        sa.Column("ilk_zaman", sa.DateTime(timezone=True), nullable=False, comment="Ilk kez oldugu zaman"),
+        sa.Column("son_zaman", sa.DateTime(timezone=True), nullable=False, comment="Son kez oldugu zaman"),
+        sa.ForeignKeyConstraint(
+            ["baglanti_kodu"],
+            ["baglanti.baglanti_kodu"],
+            name=op.f("fk_baglanti_olayi_baglanti_kodu"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("baglanti_olayi_kodu", name=op.f("pk_baglanti_olayi")),
+        comment="Hatlarin olaylari",
+    )
+    op.create_index("ix_baglanti_olayi_hat", "baglanti_olayi", ["baglanti_kodu", "baglanti_olayi_kodu"], unique=False)
+    op.create_table(
+        "baglanti_izleme",
+        sa.Column("baglanti_kodu", sa.BigInteger(), nullable=False, comment="Hat"),
+        sa.Column("bitis_zamani", sa.DateTime(timezone=True), nullable=False, comment="Izlemenin bitecegi zaman"),
+        sa.ForeignKeyConstraint(
+            ["baglanti_kodu"],
+            ["baglanti.baglanti_kodu"],
+            name=op.f("fk_baglanti_izleme_baglanti_kodu"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("baglanti_kodu", name=op.f("pk_baglanti_izleme")),
+        comment="Canli trafigi izlenen hatlar",
+    )
+    op.create_table(
+        "baglanti_trafigi",
+        sa.Column(
+            "baglanti_trafigi_kodu",
+            sa.BigInteger(),
+            sa.Identity(always=False),
+            nullable=False,
+            comment="Kaydin tekil kodu",
+        ),
+        sa.Column("baglanti_kodu", sa.BigInteger(), nullable=False, comment="Hat"),
+        sa.Column("zaman", sa.DateTime(timezone=True), nullable=False, comment="Baytlarin zamani"),
+        sa.Column("yon", sa.String(length=6), nullable=False, comment="gelen, giden"),
+        sa.Column("icerik", sa.LargeBinary(), nullable=False, comment="Baytlar, oldugu gibi"),
+        sa.ForeignKeyConstraint(
+            ["baglanti_kodu"],
+            ["baglanti.baglanti_kodu"],
+            name=op.f("fk_baglanti_trafigi_baglanti_kodu"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("baglanti_trafigi_kodu", name=op.f("pk_baglanti_trafigi")),
+        comment="Izlenen hatlarin baytlari (gecici)",
+        prefixes=["UNLOGGED"],
+    )
+    op.create_index(
+        "ix_baglanti_trafigi_hat", "baglanti_trafigi", ["baglanti_kodu", "baglanti_trafigi_kodu"], unique=False
+    )
+    op.create_table(
+        "baglanti_denemesi",
+        sa.Column(
+            "baglanti_denemesi_kodu",
+            sa.BigInteger(),
+            sa.Identity(always=False),
+            nullable=False,
+            comment="Kaydin tekil kodu",
+        ),
+        sa.Column(
+            "baglanti_adi", sa.String(length=60), server_default="", nullable=False, comment="Hattin adi; bos = yeni"
+        ),
+        sa.Column("baglanti_turu", sa.String(length=20), nullable=False, comment="tcp-sunucu, tcp-istemci, seri"),
+        sa.Column("protokol", sa.String(length=10), nullable=False, comment="astm, hl7"),
+        sa.Column("adres", sa.String(), nullable=False, comment="sunucu:port ya da seri port yolu"),
+        sa.Column(
+            "ayarlar",
+            postgresql.JSONB(astext_type=sa.Text()),
+            server_default="{}",
+            nullable=False,
+            comment="Hat ayarlari",
+        ),
+        sa.Column("sure_saniye", sa.Integer(), nullable=False, comment="En cok kac saniye denenecegi"),
+        sa.Column("kullanici_kodu", sa.BigInteger(), nullable=True, comment="Isteyen kullanici"),
+        sa.Column("istek_zamani", sa.DateTime(timezone=True), nullable=False, comment="Istendigi zaman"),
+        sa.Column("baslama_zamani", sa.DateTime(timezone=True), nullable=True, comment="Basladigi zaman"),
+        sa.Column("bitis_zamani", sa.DateTime(timezone=True), nullable=True, comment="Bittigi zaman"),
+        sa.Column(
+            "adimlar",
+            postgresql.JSONB(astext_type=sa.Text()),
+            server_default="[]",
+            nullable=False,
+            comment="Gorulenler: zaman ve cumle",
+        ),
+        sa.Column("sonuc", sa.String(length=10), server_default="", nullable=False, comment="iyi, uyari, kotu"),
+        sa.PrimaryKeyConstraint("baglanti_denemesi_kodu", name=op.f("pk_baglanti_denemesi")),
+        comment="Hat denemeleri",
+    )
+    op.create_index(
+        "ix_baglanti_denemesi_bekleyen",
+        "baglanti_denemesi",
+        ["baglanti_denemesi_kodu"],
+        unique=False,
+        postgresql_where=sa.text("bitis_zamani is null"),
+    )
+    op.create_table(
         "bildirim",
         sa.Column(
             "bildirim_kodu", sa.BigInteger(), sa.Identity(always=False), nullable=False, comment="Kaydin tekil kodu"
