@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select, text
 
 from lis_core.storage.database import Database, program
-from lis_core.storage.tables import Connection, Instrument
+from lis_core.storage.tables import Connection, EdgeGateway, Instrument
 
 GATEWAY = program("geçit")
 
@@ -45,13 +45,14 @@ class LineReport:
     last_error_at: float | None
 
 
-async def active_lines(database: Database) -> list[LineRow]:
-    """Every active line of an active instrument."""
+async def active_lines(database: Database, gateway: str | None = None) -> list[LineRow]:
+    """Every active line of an active instrument at this gateway; None: the centre's own."""
     async with database.reading() as session:
         rows = await session.execute(
             select(Connection, Instrument)
             .join(Instrument, Instrument.id == Connection.instrument_id)
-            .where(Connection.active, Instrument.active)
+            .outerjoin(EdgeGateway, EdgeGateway.id == Connection.gateway_id)
+            .where(Connection.active, Instrument.active, EdgeGateway.name.is_not_distinct_from(gateway))
             .order_by(Connection.id)
         )
         return [

@@ -23,7 +23,7 @@ ROUTER = program("yönlendirme", chain="yonlendirme")
 MOST_AT_ONCE = 200
 """Specimens in the answer to a query for everything."""
 
-_ORDERS = """
+ORDERS = """
 select b.barkod, i.tetkik_istem_kodu, i.numune_numarasi, i.aciliyet, b.tetkik_numune_kodu, n.numune_turu,
        n.numune_durumu, n.numune_alma_zamani, h.hasta_kodu, h.ad, h.soyadi, h.dogum_tarihi, h.cinsiyet,
        (select array_agg(t.numune_turu) from tetkik_numune t
@@ -35,7 +35,7 @@ left join tetkik_numune n on n.tetkik_numune_kodu = b.tetkik_numune_kodu
 where b.barkod = any(%s)
 """
 
-_PENDING = """
+PENDING_TESTS = """
 select tetkik_istem_kodu, istem_tetkik_kodu, tetkik_kodu, surum, calisan_cihaz_kodu,
        calisma_baslama_zamani, istenen_cihaz_kodu, zaman_noktasi, tetkik_numune_kodu
 from istem_tetkik
@@ -104,8 +104,8 @@ async def _read(work: Work, raw: psycopg.AsyncConnection[Any], texts: list[str])
     async with raw.pipeline():
         await raw.execute(PLAN_ONCE)
         version = await raw.execute(CATALOG_VERSION)
-        found = await raw.execute(_ORDERS, [texts])
-        pending = await raw.execute(_PENDING + " for update", [texts, PENDING_STATES])
+        found = await raw.execute(ORDERS, [texts])
+        pending = await raw.execute(PENDING_TESTS + " for update", [texts, PENDING_STATES])
     row = await version.fetchone()
     known = await catalog_of(work.session, row[0] if row else 0)
     return known, sheets_of(await found.fetchall(), await pending.fetchall(), known)

@@ -1,0 +1,225 @@
+"""Gateways that stand apart, seen from the centre: what they are told, what they tell.
+
+The work list goes out order by order, as the sheet that the offering rule needs (`offering.Sheet`); triggers note in
+the same transaction which orders changed (guards.sql), `changed_sheets` hands them on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from sqlalchemy import select, text
+
+from lis_core.domain import errors
+from lis_core.domain.edge import GATEWAY_NAME, EdgeConfiguration, EdgeLine, EdgeRuns, EdgeStatus, Given
+from lis_core.domain.errors import NumuneError
+from lis_core.domain.offering import Sheet
+from lis_core.services.catalog import Catalog, catalog
+from lis_core.services.lines import LineReport, active_lines, report_lines
+from lis_core.services.routing import ORDERS, PENDING_STATES, PENDING_TESTS, sheets_of
+from lis_core.storage.database import Actor, Database, Work, program
+from lis_core.storage.tables import EdgeGateway
+
+CENTRE = program("geçit bağlantısı", chain="yonlendirme")
+AT_ONCE = 200
+"""Orders told in one turn."""
+WAITING_DAYS = 60
+"""Orders older than this are not replicated; a query for them is answered when the line is up."""
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayRow:
+    """A gateway as screens show it."""
+
+    id: int
+    name: str
+    caption: str
+    active: bool
+    seen_at: datetime | None
+    backlog: int
+    sheets: int
+    version: str
+
+
+async def save_gateway(database: Database, actor: Actor, name: str, caption: str = "", *, active: bool = True) -> int:
+    """Register a gateway or change it. Raises INVALID_INPUT for a name that cannot stand in a topic.
+
+    From the first one on, changes of pending work are noted; all pending orders are noted once for the new one.
+    """
+    if not GATEWAY_NAME.fullmatch(name):
+        problem = "geçit adı küçük harf, rakam ve tireden oluşur (3-40 karakter)"
+        raise NumuneError(errors.INVALID_INPUT, problem=problem)
+    async with database.work(actor) as work:
+        row = (await work.session.scalars(select(EdgeGateway).where(EdgeGateway.name == name))).first()
+        before = None if row is None else {"aciklama": row.caption, "aktif": row.active}
+        if row is None:
+            row = EdgeGateway(name=name)
+            work.session.add(row)
+        row.caption, row.active = caption, active
+        await work.session.flush()
+        any_active = await work.session.scalar(text("select exists (select from gecit where aktiflik_bilgisi)"))
+        await work.session.execute(text("select gecitler_dinlensin(:on)"), {"on": any_active})
+        await note_all(work)
+        work.audit("gecit.kaydedildi", "gecit", row.id, before, {"ad": name, "aciklama": caption, "aktif": active})
+        return row.id
+
+
+async def note_all(work: Work) -> None:
+    """Every order with pending work is to be told (a new gateway, changed mappings)."""
+    await work.session.execute(
+        text(
+            "insert into is_listesi_degisen (tetkik_istem_kodu) select distinct t.tetkik_istem_kodu "
+            "from istem_tetkik t join tetkik_istem i using (tetkik_istem_kodu) "
+            "where t.tetkik_durumu = any(:states) and i.istem_zamani > now() - cast(:days as interval)"
+        ),
+        {"states": PENDING_STATES, "days": f"{WAITING_DAYS} days"},
+    )
+
+
+async def gateways(database: Database, *, active: bool = False) -> list[GatewayRow]:
+    """All gateways by name; active: only those in use."""
+    async with database.reading() as session:
+        rows = await session.scalars(select(EdgeGateway).order_by(EdgeGateway.name))
+        return [
+            GatewayRow(row.id, row.name, row.caption, row.active, row.seen_at, row.backlog, row.sheets, row.version)
+            for row in rows
+            if row.active or not active
+        ]
+
+
+async def configuration(database: Database, gateway: str, definitions: dict[str, str]) -> EdgeConfiguration:
+    """What this gateway is told: its lines, and which tests each instrument there may be sent."""
+    async with database.reading() as session:
+        known = await catalog(session)
+    lines = [
+        EdgeLine(
+            name=row.name,
+            kind=row.kind,
+            protocol=row.protocol,
+            address=row.address,
+            definition=row.definition,
+            settings=row.settings,
+            instrument_id=instrument.id,
+            instrument=instrument.name,
+            serves=instrument.active and instrument.in_service,
+            runs=_runs(known, instrument.id),
+        )
+        for row in await active_lines(database, gateway)
+        if (instrument := known.instrument_by_line(row.name)) is not None
+    ]
+    return EdgeConfiguration(gateway, str(known.version), lines, definitions)
+
+
+def _runs(known: Catalog, instrument_id: int) -> dict[int, EdgeRuns]:
+    return {
+        mapping.test_id: EdgeRuns(mapping.incoming, mapping.outgoing, frozenset(mapping.materials))
+        for mapping in known.mapping(instrument_id).values()
+        if mapping.outgoing
+    }
+
+
+@asynccontextmanager
+async def changed_sheets(database: Database) -> AsyncIterator[list[tuple[str, Sheet | None]]]:
+    """Orders that changed, each with its sheet (None: nothing is pending any more); the oldest note first.
+
+    The notes are gone when the block ends well, and come again when it does not. One caller at a time: another process
+    that holds the turn makes this an empty list.
+    """
+    async with database.work(CENTRE) as work:
+        raw = await work.driver()
+        turn = await (await raw.execute("select pg_try_advisory_xact_lock(hashtext('is_listesi'))")).fetchone()
+        if not turn or not turn[0]:
+            yield []
+            return
+        noted = await raw.execute(
+            "delete from is_listesi_degisen where is_listesi_degisen_kodu in (select is_listesi_degisen_kodu "
+            "from is_listesi_degisen order by 1 limit %s) returning tetkik_istem_kodu",
+            [AT_ONCE * 5],
+        )
+        orders = list(dict.fromkeys(number for (number,) in await noted.fetchall()))
+        if not orders:
+            yield []
+            return
+        known = await catalog(work.session)
+        yield await _sheets(raw, orders, known)
+
+
+async def _sheets(
+    raw: psycopg.AsyncConnection[Any], orders: Sequence[int], known: Catalog
+) -> list[tuple[str, Sheet | None]]:
+    numbers = await (
+        await raw.execute(
+            "select i.tetkik_istem_kodu, i.numune_numarasi, array_agg(b.barkod) from tetkik_istem i "
+            "join barkod_kayit b using (tetkik_istem_kodu) where i.tetkik_istem_kodu = any(%s) group by 1, 2",
+            [list(orders)],
+        )
+    ).fetchall()
+    texts = [barcode for _, _, barcodes in numbers for barcode in barcodes]
+    found = await (await raw.execute(ORDERS, [texts])).fetchall()
+    pending = await (await raw.execute(PENDING_TESTS, [texts, PENDING_STATES])).fetchall()
+    by_text = sheets_of(found, pending, known)
+    told: list[tuple[str, Sheet | None]] = []
+    for _, number, barcodes in numbers:
+        sheet = next((by_text[barcode] for barcode in barcodes if barcode in by_text), None)
+        told.append((number, sheet if sheet is not None and sheet.tests else None))
+    return told
+
+
+_TAKE = """
+update istem_tetkik as t
+set tetkik_durumu = 'calisiyor', durum_zamani = now(), surum = t.surum + 1, calisan_cihaz_kodu = %s,
+    calisma_baslama_zamani = %s
+from unnest(%s::bigint[], %s::int[]) as v(kodu, surum)
+where t.istem_tetkik_kodu = v.kodu and t.surum = v.surum and t.tetkik_durumu = any(%s)
+returning t.istem_tetkik_kodu, t.tetkik_istem_kodu
+"""
+
+
+async def record_given(database: Database, gateway: str, given: Given) -> None:
+    """An analyser was given work at a gateway: the tests run there, unless something overtook the news.
+
+    Told twice it changes nothing: the versions have moved on, and the tube was seen there at that moment already.
+    """
+    async with database.work(CENTRE) as work:
+        raw = await work.driver()
+        ids, versions = [test for test, _ in given.tests], [version for _, version in given.tests]
+        rows = await (
+            await raw.execute(_TAKE, [given.instrument_id, given.at, ids, versions, PENDING_STATES])
+        ).fetchall()
+        seen = await raw.execute(_SEEN_THERE, [given.at, given.instrument_id, given.rack, given.position, given.tubes,
+                                               given.at, given.instrument_id])  # fmt: skip
+        if rows or seen.rowcount:
+            numbers = sorted(row[0] for row in rows)
+            facts = {"gecit": gateway, "hat": given.line, "tetkikler": numbers, "verilen": len(ids)}
+            work.audit("is_emri.verildi", "gecit", given.key, None, facts)
+
+
+_SEEN_THERE = """
+insert into numune_hareket (tetkik_numune_kodu, islem, islem_zamani, cihaz_kodu, raf, pozisyon)
+select tup, 'cihazda', %s, %s, %s, %s from unnest(%s::bigint[]) as tup
+where not exists (select from numune_hareket h where h.tetkik_numune_kodu = tup and h.islem = 'cihazda'
+                  and h.islem_zamani = %s and h.cihaz_kodu = %s)
+"""
+
+
+async def record_status(database: Database, gateway: str, status: EdgeStatus) -> None:
+    """A gateway says how it is; its lines show on the instruments screen like any other."""
+    async with database.work(CENTRE) as work:
+        await work.session.execute(
+            text(
+                "update gecit set son_gorulme = now(), bekleyen_mesaj = :backlog, kopya_istem = :sheets, "
+                "surum = :version where gecit_adi = :name"
+            ),
+            {"backlog": status.backlog, "sheets": status.sheets, "version": status.version[:40], "name": gateway},
+        )
+    await report_lines(database, _reports(status.reports))
+
+
+def _reports(rows: Iterable[dict[str, Any]]) -> list[LineReport]:
+    wanted = LineReport.__dataclass_fields__
+    return [LineReport(**{name: row[name] for name in wanted}) for row in rows if wanted.keys() <= row.keys()]
