@@ -68,9 +68,58 @@ class Query(msgspec.Struct, kw_only=True):
     """Instrument codes it asks about; empty = all."""
     rack: str | None = None
     position: str | None = None
+    isolate: str | None = None
+    """HL7 LAW: asks only for the work of this child specimen, none of its parent."""
+    tray: bool = False
+    """`rack` and `position` are those of a tray."""
     record: int = 0
     echo: dict[str, Any] = msgspec.field(default_factory=dict)
     """What the answer must repeat byte for byte (rack and position dialects, query tags, control ids)."""
+
+
+class Lot(msgspec.Struct, frozen=True):
+    """A substance that took part in a measurement: reagent, calibrator, diluent, calibration (LAW INV, SID)."""
+
+    substance: str
+    kind: str = ""
+    container: str = ""
+    expires: str = ""
+    first_used: str = ""
+    lot: str = ""
+
+
+class ResultDetail(msgspec.Struct, frozen=True):
+    """What a LAW analyser says of one result beside its value. `record` names the result in its message."""
+
+    record: int
+    status: str = ""
+    """OBX-11."""
+    model: str = ""
+    serial: str = ""
+    module: str = ""
+    run: str = ""
+    """OBX-4 as sent."""
+    run_kind: str = ""
+    """TCD-8: O, R, D, F."""
+    dilution: str = ""
+    """A factor already in the value: kept, never multiplied."""
+    lots: list[Lot] = []
+
+
+class StepReport(msgspec.Struct, frozen=True):
+    """What a LAW analyser says of one work step (one OBR of an OUL^R22)."""
+
+    reference: str
+    """Our AWOS id; empty where we did not order it."""
+    state: str = ""
+    """ORC-5: IP in process, CM complete, CA cancelled, A some results; empty where it does not say."""
+    specimen: str = ""
+    test: str = ""
+    parent: str = ""
+    """AWOS id of the step that this reflex came from."""
+    record: int = 0
+    note: str = ""
+    results: list[ResultDetail] = []
 
 
 class WorkTest(msgspec.Struct, frozen=True, gc=False):
@@ -83,6 +132,11 @@ class WorkTest(msgspec.Struct, frozen=True, gc=False):
     dilution: str = ""
     reference: str = ""
     """Our identifier of this work step, unique for ever (HL7 LAW: the AWOS identifier)."""
+    action: Literal["NW", "CA"] = "NW"
+    """New, or to be cancelled (HL7 LAW)."""
+    loinc: str = ""
+    work_order: str = ""
+    """The order that the step belongs to (HL7 LAW: ORC-4)."""
 
 
 class WorkPatient(msgspec.Struct, frozen=True, gc=False):
@@ -109,6 +163,12 @@ class WorkOrder(msgspec.Struct, frozen=True, kw_only=True):
     collected_at: datetime | None = None
     reason: str = ""
     """Turkish sentence for the line's history: why nothing, or what was held back."""
+    parent: str = ""
+    """Barcode of the primary specimen, where this is an isolate or aliquot."""
+    rack: str = ""
+    position: str = ""
+    role: Literal["P", "Q", "L"] = "P"
+    """Patient, control, pool (HL7 LAW: SPM-11)."""
 
 
 class Delivery(msgspec.Struct, kw_only=True):
@@ -135,5 +195,7 @@ class Delivery(msgspec.Struct, kw_only=True):
     """Turkish sentence when the message is not whole or cannot be read; it then goes to a person."""
     whole: bool = True
     """False: the line broke before the message ended. Its bytes are kept and shown; its results are not applied."""
+    steps: list[StepReport] = []
+    """HL7 LAW: what the message says of work steps."""
     body: bytes = b""
     """Content without framing and without the header record, to recognise the rest of a message that broke off."""

@@ -41,13 +41,16 @@ class OrmSetting(NamedTuple):
     unit: str = ""
 
 
+AUTOMATED_COUNT = Code("00001", "Automated Count", "99MRC")
+
+
 @dataclass(frozen=True, slots=True)
 class OrmWork:
     """What the counter is to do with the tube."""
 
     patient: Patient
     settings: tuple[OrmSetting, ...]
-    service: Code = Code("00001", "Automated Count", "99MRC")
+    service: Code = AUTOMATED_COUNT
     collected: datetime | None = None
     received: datetime | None = None
 
