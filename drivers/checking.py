@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -33,6 +34,7 @@ def check(file: DefinitionFile) -> None:
         if isinstance(part, Item):
             _check_item(name, part, file.protocol)
     _check_value(file.value, file.protocol)
+    _check_besides(file)
 
 
 def _check_parts(file: DefinitionFile) -> None:
@@ -42,6 +44,11 @@ def _check_parts(file: DefinitionFile) -> None:
         raise DefinitionError("[query] specimen gereklidir")
     if file.query is not None and file.protocol == "hl7" and not file.query.on:
         raise DefinitionError("[query.on] soran mesaj türlerini söylemelidir")
+    for name in file.parameters:
+        if name not in _names():
+            raise DefinitionError(f"[parameters] {name}: tanımda böyle bir alan yok (örnek: qc.specimens)")
+    if file.extra and file.protocol != "astm":
+        raise DefinitionError("[[extra]] yalnız ASTM'de kullanılır")
     for encoding in (file.encoding, file.answer.encoding if file.answer is not None else ""):
         try:
             codecs.lookup(encoding or "ascii")
@@ -52,6 +59,25 @@ def _check_parts(file: DefinitionFile) -> None:
             LinkOptions(**link_options(file))
         except (TypeError, ValueError) as error:
             raise DefinitionError(f"[link]: {error}") from error
+
+
+@lru_cache(maxsize=1)
+def _names() -> frozenset[str]:
+    """Every word of the grammar with the table it stands in: `standing`, `specimen.from`, `answer.law.profile`."""
+    return frozenset(_words(msgspec.inspect.type_info(DefinitionFile), ""))
+
+
+def _words(kind: msgspec.inspect.Type, before: str) -> Iterator[str]:
+    if isinstance(kind, msgspec.inspect.UnionType):
+        for one in kind.types:
+            yield from _words(one, before)
+    elif isinstance(kind, msgspec.inspect.ListType):
+        yield from _words(kind.item_type, before)
+    elif isinstance(kind, msgspec.inspect.StructType):
+        for field in kind.fields:
+            name = f"{before}{field.encode_name}"
+            yield name
+            yield from _words(field.type, f"{name}.")
 
 
 def link_options(file: DefinitionFile) -> dict[str, Any]:
@@ -79,6 +105,19 @@ def _check_item(name: str, item: Item, protocol: str) -> None:
         above = above or not (own or path.record in TRAILING[protocol])
         if own and name in ("specimen", "patient"):
             raise DefinitionError(f"[{name}] {path.text}: sonuç kaydında olamaz")
+
+
+def _check_besides(file: DefinitionFile) -> None:
+    """What is read beside the items: remarks, further parts of a code; and `hl7`."""
+    for name, places in [("test", file.test.further), *(("remark", remark.places) for remark in file.remark)]:
+        for place in places:
+            path = parse_path(place if isinstance(place, str) else place.at)
+            if (path.record in _RECORDS) != (file.protocol == "astm") or path.record in TRAILING[file.protocol]:
+                raise DefinitionError(f"[{name}] {path.text}: sonucun kendisinde ya da üstünde olmalıdır")
+    if file.comments.flag_list is not None and compiled(file.comments.flag_list).groups != 1:
+        raise DefinitionError("[comments] flag_list tek bir küme içermelidir: 'Flag (.*)'")
+    if file.hl7 is not None and file.protocol != "astm":
+        raise DefinitionError("hl7 yalnız ASTM konuşan bir modelde kullanılır")
 
 
 def _check_value(value: Value, protocol: str) -> None:
@@ -114,7 +153,7 @@ def _expressions(part: object) -> Iterator[str]:
 
 
 _EXPRESSION_LISTS = frozenset(("not_read", "ignore", "specimens", "sender", "no_number"))
-_EXPRESSIONS = frozenset(("all_tests",))
+_EXPRESSIONS = frozenset(("all_tests", "shared"))
 _CONDITIONS = frozenset(("when", "failed", "everything", "cancel", "on"))
 
 
@@ -130,6 +169,6 @@ def _conditions(value: When | Sequence[When] | dict[str, When]) -> Iterator[str]
 def _row_and_comment_expressions(file: DefinitionFile) -> list[str]:
     """Expressions in fields whose name means something else in another table."""
     found = [row.test for row in file.row if row.test is not None]
-    if file.comments.flags is not None:
-        found.append(file.comments.flags)
+    found += [text for text in (file.comments.flags, file.comments.flag_list) if text is not None]
+    found += [*file.value.nothing, *(pattern for remark in file.remark for pattern in remark.none)]
     return found

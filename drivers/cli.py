@@ -105,6 +105,7 @@ def described(one: Definition) -> dict[str, Any]:
         "tested_with": list(file.tested_with),
         "source": file.source,
         "quirks": list(file.quirks),
+        "parameters": dict(file.parameters),
     }
 
 

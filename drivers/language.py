@@ -54,6 +54,8 @@ class Place(_Part):
     unless: Regex | None = None
     """Not where this is found in the text (of the path, before `match`)."""
     when: When = {}
+    says: Text | None = None
+    """What the place says where it holds something, in place of its own text."""
 
 
 Places = list[Path | Place]
@@ -70,6 +72,8 @@ class Item(_Part):
 class Specimen(Item):
     """The identifier on the tube."""
 
+    remove: str = ""
+    """Characters that the model puts into the identifier and that do not belong to it (`-` in `2600-4178`)."""
     not_read: list[Regex] = []
     """What stands in its place when no barcode could be read: the result has no specimen then; a comment says so."""
 
@@ -80,8 +84,15 @@ class Test(Item):
     name: Places = []
     cut: str = ""
     """The code ends before this character: `/` makes 717 of `717/dec`."""
+    also: Places = []
+    """What else names a result where one code comes several times (its unit): `041` in `s` is test `041/s`."""
+    join: Text = "/"
+    """Between the code and what `also` says."""
     ordered: Places = []
     """Where an order names its tests; by default the same components of O-5 or OBR-4."""
+    further: Places = []
+    """What makes the code of a row its own where one code stands in several: a result type, an analyte, an isolate.
+    As `also`, but every place that holds something is added, each after `join`."""
 
 
 class Value(Item):
@@ -91,6 +102,8 @@ class Value(Item):
     """How a number is written. `either`: a comma counts where it cannot be a thousands separator."""
     no_number: list[Regex] = []
     """Texts (from end to end) that look like numbers and are none: error codes, signs of qualitative results."""
+    nothing: list[Regex] = []
+    """Texts (from end to end) that say that there is no result: the row has no value then, a comment says so."""
     word: Places = []
     """Where the word for [texts] stands, if it is not the value itself."""
     typed: bool = False
@@ -102,6 +115,9 @@ class Unit(Item):
 
     coded: bool = False
     """HL7: `mg/dL^^UCUM` is mg/dL, `^Copies/mL` its text, an unescaped `10^9/L` one unit."""
+    scaled: bool = False
+    """A power of ten in the unit belongs to the number: 367 with `10*-1.{copies}/mL` is 36.7 copies/mL. The value is
+    written anew, exactly; a comment keeps what was sent."""
 
 
 class Flags(Item):
@@ -113,6 +129,10 @@ class Flags(Item):
     """What a flag means, in Turkish. A flag that is not listed here must hold a result."""
     comparator: bool = True
     """`<` or `>` in front of a value counts as a flag."""
+    parts: bool = False
+    """Each component is a flag of its own, also behind an empty first one (`^0^NQ` is 0 and NQ)."""
+    also: Places = []
+    """A further place whose text is a flag too: the W of R-9, "measured, with a warning"."""
 
 
 class Status(Item):
@@ -128,6 +148,16 @@ class MeasuredAt(Item):
     """`strptime` formats besides the standard's YYYYMMDD[HHMM[SS]][+ZZZZ]."""
     of_run: bool = False
     """A time that stands above the result (O-23, OBR-7) is still the time of this very run."""
+    carry: bool = False
+    """Only the first result of an order names the time: it holds for those after it."""
+
+
+class Lot(Item):
+    """Reagent lot of a result."""
+
+    shared: Regex | None = None
+    """A lot told with one result is that of all results of its specimen whose codes give this first group: `^(..)`
+    makes one group of 041, 042 and 043. Where two lots are told for a group, nothing is filled in."""
 
 
 class Comments(Item):
@@ -138,8 +168,22 @@ class Comments(Item):
     ignore: list[Regex] = []
     flags: Regex | None = None
     """Comments that are alarm codes (from end to end) become flags."""
+    flag_list: Regex | None = None
+    """A comment in which this is found is a list of flags: its first group, separated by commas."""
     ignore_order: bool = False
     """Remarks on the order are no remarks on the specimen (demographics in a comment record): leave them out."""
+    each: bool = False
+    """ASTM: each repetition of the field is a remark of its own."""
+
+
+class Remark(_Part, kw_only=True):
+    """Something said with the result that has no place of its own: it becomes a comment, `label: text`."""
+
+    label: Text
+    """In Turkish."""
+    places: Places = msgspec.field(name="from")
+    none: list[Regex] = []
+    """Texts (from end to end) that need no comment: a dilution of 1."""
 
 
 class Qc(_Part):
@@ -166,6 +210,20 @@ class Row(_Part, kw_only=True):
     """A comment of ours, in Turkish."""
 
 
+class Extra(_Part, kw_only=True):
+    """ASTM: a record that is no result and says more than a remark (the curves in M records): it becomes an event."""
+
+    record: Annotated[str, msgspec.Meta(pattern="^[A-Z]$")]
+    when: When = {}
+    test: Places = []
+    """What the event is called."""
+    attachment: Path | None = None
+    """Where the picture or curve stands."""
+    value: Path | None = None
+    text: Text | None = None
+    """A comment of ours, in Turkish."""
+
+
 class Query(_Part):
     """How the instrument asks for work."""
 
@@ -185,6 +243,23 @@ class Query(_Part):
     """What a query says that takes an earlier one back."""
 
 
+LawOption = Literal[
+    "bi-directional",
+    "query-all",
+    "query-by-rack",
+    "query-by-tray",
+    "query-by-isolate",
+    "priority",
+    "contributing-substances",
+    "patient-demographics",
+    "assay-parameters",
+    "prior-results",
+    "rerun",
+    "reflex",
+    "pooling",
+]
+
+
 class Law(_Part):
     """IHE LAW: a query is answered by RSP^K11 and then OML^O33, with work or with "nothing to do"."""
 
@@ -198,6 +273,19 @@ class Law(_Part):
     profile: str = "LAB-28^IHE"
     """MSH-21 of the OML."""
     version: str = "2.5.1"
+    options: list[LawOption] = msgspec.field(default_factory=lambda: ["bi-directional"])
+    """What the analyser has of the profile's options; option data goes only to those that have it."""
+    mode: Literal["query", "broadcast"] = "query"
+    """Whether it asks for work, or is sent it unasked; a line's settings may say otherwise."""
+    accept: Literal["NE", "ER", "AL"] = "NE"
+    application: Literal["AL", ""] = "AL"
+    """MSH-15 and MSH-16 of our OML; both empty would be original mode."""
+    loinc: Literal["", "first", "second"] = ""
+    """Where the LOINC code of a test goes in OBR-4, beside the analyser's own."""
+    steps: Literal["echoed", "ignored"] = "echoed"
+    """Whether OBR-2 of its results is our AWOS id, or something of its own that must not be looked up."""
+    roles: dict[str, Literal["result", "qc", "event"]] = {}
+    """What becomes of specimens by SPM-11, beside P (result), L (result of the pool) and Q (qc); else an event."""
 
 
 class OrmSetting(_Part):
@@ -238,6 +326,8 @@ class Answer(_Part):
     """One entry of {tests}."""
     join: str = "\\"
     """Between the entries of {tests}."""
+    cut: str = ""
+    """The order names a code up to this character: of `UV2^TBPos` and `UV2^Rif` it orders UV2, once."""
     nothing: list[Text] = []
     """For a specimen without work, in place of `order`. Empty: it is left out."""
     unknown: list[Text] = []
@@ -335,16 +425,23 @@ class DefinitionFile(_Part, kw_only=True):
     position: Item = msgspec.field(default_factory=Item)
     replicate: Item = msgspec.field(default_factory=Item)
     operator: Item = msgspec.field(default_factory=Item)
-    lot: Item = msgspec.field(default_factory=Item)
+    lot: Lot = msgspec.field(default_factory=Lot)
     reference: Item = msgspec.field(default_factory=Item)
     """Our own identifier of the work step, where the instrument sends it back."""
     comments: Comments = msgspec.field(default_factory=Comments)
     qc: Qc = msgspec.field(default_factory=Qc)
     event: Qc = msgspec.field(default_factory=Qc)
     """How a specimen is told that is neither a patient's nor a control (calibrator, blank)."""
+    remark: list[Remark] = []
     failed: list[When] = []
     """An order without a result that says by one of these that it failed."""
     row: list[Row] = []
+    hl7: Key | None = None
+    """ASTM: the definition that reads HL7 text in this model's frames, where it can be set to send that."""
+    extra: list[Extra] = []
+    parameters: dict[Text, Text] = {}
+    """What nobody has documented and a site must set or check, by its name in this file (`qc.specimens`), with a
+    sentence in Turkish. The site's own file says it (`based_on`)."""
     texts: dict[str, Text] = {}
     """The instrument's words in Turkish, whatever their case: negative = "Negatif"."""
     codes: dict[str, Text] = {}

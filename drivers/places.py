@@ -193,6 +193,8 @@ class Source:
             self.fetch(inner, path, record(path.record))
             if isinstance(place, Place):
                 self._conditions(inner, place)
+                if place.says is not None:
+                    self.add(inner, f"if v: v = {self.name(place.says)}")
             if strip:
                 self.add(inner, f"v = v{strip}")
         self.add(depth, f"{target} = v")

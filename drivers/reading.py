@@ -26,7 +26,7 @@ from drivers.places import (
     widths,
 )
 from drivers.rows import Above, RowRules
-from drivers.values import LONG, NUMBERS, coded_unit, comparator, flag_reader, picture, time_reader, typed_value
+from drivers.values import LONG, NUMBERS, coded_unit, comparator, flag_reader, picture, scaled, time_reader, typed_value
 
 PATH_TEXT = re.compile(PATH)
 _REMEMBERED = 4096
@@ -108,7 +108,9 @@ class Extractor:
         self.width = dict(widths(paths_in(msgspec.to_builtins(file)), syntax.shift))
         self.blank = [""] * max(self.width.values(), default=1)
         self._trailing_names = trailing
-        self.read_flags = flag_reader(syntax.repeat, syntax.component, file.flags.none, coded=coded_flags)
+        self.read_flags = flag_reader(
+            syntax.repeat, syntax.component, file.flags.none, coded=coded_flags, parts=file.flags.parts
+        )
         self.read_time = time_reader(file.measured_at.formats)
         self.number = NUMBERS[file.value.decimal]
         self.translations = {word.strip().casefold(): text for word, text in file.texts.items()}
@@ -116,9 +118,11 @@ class Extractor:
         self.is_event = any_condition(file.event.when, syntax)
         self.control_ids = [compiled(pattern).fullmatch for pattern in file.qc.specimens]
         self.event_ids = [compiled(pattern).fullmatch for pattern in file.event.specimens]
+        self._removed = dict.fromkeys(map(ord, file.specimen.remove))
         self.not_read = [compiled(pattern).fullmatch for pattern in file.specimen.not_read]
         self.ignored_comments = [compiled(pattern).fullmatch for pattern in file.comments.ignore]
         self.alarm = compiled(file.comments.flags).fullmatch if file.comments.flags else None
+        self.flag_list = compiled(file.comments.flag_list).search if file.comments.flag_list else None
         self.rows = RowRules(file, syntax, leaf) if file.row else None
         self._fill_above = self._compile_above()
         self.result: ResultReader = self._compile_result()
@@ -138,8 +142,10 @@ class Extractor:
     def above(self, at: At, above: Above) -> None:
         """Read what stands above the results from here on: specimen, patient, kind, and whatever else is said there."""
         self._fill_above(at, above)
-        above.unread = ""
+        above.unread = above.carried = ""
         specimen = above.specimen
+        if specimen and self._removed:
+            specimen = above.specimen = specimen.translate(self._removed).strip()
         if specimen and any(matches(specimen) for matches in self.not_read):
             above.unread, above.specimen = specimen, None
         above.specimen = above.specimen or None
@@ -221,7 +227,15 @@ class Extractor:
                 source.add(1, "flags = read_flags(flags)")
         if above and name != "flags":
             source.add(1, f"if not {name}: {name} = above.{name}" + self._not_timed(name))
+        if name == "measured" and self.file.measured_at.carry:
+            source.add(1, "if measured: above.carried = measured", "else: measured = above.carried")
         return True
+
+    def _further(self, source: Source) -> None:
+        """Code that adds to the test's code what makes it this row's own."""
+        for place in self.file.test.further:
+            source.first_of(1, [place], "both", self._record, "more")
+            source.add(1, f"if more: test = test + {self.file.test.join!r} + more if test else more")
 
     def _only_field(self, own: Places) -> int | None:
         """The index of the one field that all these places read; None where they need more than that field."""
@@ -283,12 +297,21 @@ class Extractor:
             "picture": picture,
             "UNREAD": "Barkod okunamadı: ",
         }
+        if file.test.also:
+            also = source.name(places_getter(file.test.also, self.syntax))
+            source.add(1, f"more = {also}(at)", f"if more and test: test = test + {file.test.join!r} + more")
         source.add(1, "comments = above.comments[:]")
         source.add(1, "if above.unread: comments.insert(0, UNREAD + above.unread)")
         if "flags" in given:
             source.add(1, "words = flags[1]", "flags = flags[0][:]", "if words: comments += words")
         else:
             source.add(1, "flags = []")
+        if file.flags.also:
+            source.names["read_flags"] = self.read_flags
+            also = source.name(places_getter(file.flags.also, self.syntax))
+            source.add(1, f"flags += [flag for flag in read_flags({also}(at))[0] if flag not in flags]")
+        self._further(source)
+        self._said_besides(source, "unit" in given)
         source.add(1, "amount = number_of(value) if value else None")
         if file.value.no_number:
             names = [source.name(compiled(pattern).fullmatch) for pattern in file.value.no_number]
@@ -327,6 +350,26 @@ class Extractor:
             source.add(1, "if not by_rule(o, at, above): return None")
         source.add(1, "return o")
 
+    def _said_besides(self, source: Source, has_unit: bool) -> None:
+        """Code for remarks of the row itself: labelled texts, "no result", a power of ten in the unit."""
+        file = self.file
+        source.names["translations"] = self.translations
+        for remark in file.remark:
+            source.first_of(1, remark.places, "both", self._record, "said")
+            nothing = [source.name(compiled(pattern).fullmatch) for pattern in remark.none]
+            unless = "".join(f" and not {name}(said)" for name in nothing)
+            label = source.name(f"{remark.label}: ")
+            source.add(1, f"if said{unless}: comments.append({label} + translations.get(said.casefold(), said))")
+        if file.value.nothing:
+            names = [source.name(compiled(pattern).fullmatch) for pattern in file.value.nothing]
+            source.names["NOTHING"] = "Sonuç yok: "
+            source.add(1, f"if value and ({' or '.join(f'{name}(value)' for name in names)}):")
+            source.add(2, "comments.append(NOTHING + value); value = ''")
+        if file.unit.scaled and has_unit:
+            source.names["scaled"] = scaled
+            source.add(1, "if unit[:3] == '10*' and value:")
+            source.add(2, "value, unit, said = scaled(value, unit)", "if said: comments.append(said)")
+
     # ---- what comes after it
 
     def _compile_trailing(self) -> dict[str, list[tuple[str, Callable[[At], str]]]]:
@@ -349,7 +392,11 @@ class Extractor:
         """Add a remark to a result: an alarm code becomes a flag, what is known to say nothing is left out."""
         if not text or any(matches(text) for matches in self.ignored_comments):
             return
-        if self.alarm is not None and self.alarm(text):
+        if self.flag_list is not None and (listed := self.flag_list(text)) is not None:
+            named = [flag.strip() for flag in (listed[1] or "").split(",")]
+            new = [flag for flag in named if flag and flag not in self.file.flags.none]
+            observation.flags += [flag for flag in dict.fromkeys(new) if flag not in observation.flags]
+        elif self.alarm is not None and self.alarm(text):
             if text not in observation.flags:
                 observation.flags.append(text)
         else:

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from drivers.checking import TRAILING
+from drivers.extras import extra_rules
 from drivers.language import DefinitionFile, Place, Places
 from drivers.messages import Observation, Query
-from drivers.places import At, Fields, Syntax, any_condition, compiled, condition, getter, places_getter
+from drivers.places import At, Fields, Syntax, any_condition, compiled, condition, getter, group_finder, places_getter
 from drivers.protocols.astm_records import AstmMessage, Delimiters, Record, parse
 from drivers.reading import Extractor, MessageKind, Reading
-from drivers.rows import Above, spread
+from drivers.rows import Above, share_lots, spread
 
 _TRAILING = TRAILING["astm"]
 _STANDARD = frozenset("HPORCQLMS")
@@ -96,6 +97,8 @@ class _Parser:
         extract.width["Q"] = max(extract.width.get("Q", 0), 14)
         extract.width["H"] = max(extract.width.get("H", 0), 15)
         extract.blank = [""] * max(extract.width.values())
+        self._extras = extra_rules(file.extra, syntax)
+        self._lot_group = group_finder(file.lot.shared) if file.lot.shared is not None else None
         self._known = _STANDARD | frozenset(file.ignore_records)
         self._queries = _QueryReader(file, syntax, extract, echoed) if file.query is not None else None
 
@@ -108,7 +111,7 @@ def _on_order(place: str | Place) -> str | Place:
     if isinstance(place, str):
         return place.replace("R-3", "O-5")
     when = {path.replace("R-3", "O-5"): pattern for path, pattern in place.when.items()}
-    return Place(at=place.at.replace("R-3", "O-5"), match=place.match, unless=place.unless, when=when)
+    return Place(at=place.at.replace("R-3", "O-5"), match=place.match, unless=place.unless, when=when, says=place.says)
 
 
 class _Walk:
@@ -158,6 +161,8 @@ class _Walk:
         self._settle_order()
         if above.sets:
             spread(found, above)
+        if self._p._lot_group is not None:
+            share_lots(found, self._p._lot_group)
         return self._reading(message)
 
     def _refresh(self) -> None:
@@ -175,6 +180,8 @@ class _Walk:
             self._unknown[kind] = None
             return
         self._at[kind] = self._extract.padded(kind, fields)
+        if kind in self._p._extras and self._extra(kind, index):
+            return
         if kind in _TRAILING:
             self._remark(kind)
         elif kind == "Q":
@@ -198,8 +205,26 @@ class _Walk:
             for below in {"H": "PO", "P": "O", "L": ""}[kind]:
                 self._at[below] = self._extract.blank
 
+    def _extra(self, kind: str, index: int) -> bool:
+        """Whether a rule of the definition made an event of this record."""
+        if self._stale:
+            self._refresh()
+        for rule in self._p._extras[kind]:
+            event = rule.event(self._file.key, self._at, self._above, index)
+            if event is not None:
+                self._found.append(event)
+                return True
+        return False
+
     def _remark(self, kind: str) -> None:
         """C, M or S: it belongs to the record before it."""
+        if kind == "C" and self._file.comments.each and self._p._delimiters.repeat in self._at["C"][3]:
+            whole = self._at["C"]
+            for part in whole[3].split(self._p._delimiters.repeat):
+                self._at["C"] = [*whole[:3], part, *whole[4:]]
+                self._remark(kind)
+            self._at["C"] = whole
+            return
         extract = self._extract
         text = self._p._comment(self._at) if kind == "C" else ""
         if kind == "C" and self._file.comments_before and (self._last is not None or self._order):
@@ -352,5 +377,13 @@ def _on_query(places: Places) -> Places:
             moved.append(place.replace("R-3", "Q-5"))
         else:
             when = {path.replace("R-3", "Q-5"): pattern for path, pattern in place.when.items()}
-            moved.append(Place(at=place.at.replace("R-3", "Q-5"), match=place.match, unless=place.unless, when=when))
+            moved.append(
+                Place(
+                    at=place.at.replace("R-3", "Q-5"),
+                    match=place.match,
+                    unless=place.unless,
+                    when=when,
+                    says=place.says,
+                )
+            )
     return moved

@@ -121,7 +121,9 @@ def _on_order(place: str | Place) -> str | Place:
     if isinstance(place, str):
         return place.replace("OBX-3", "OBR-4")
     when = {path.replace("OBX-3", "OBR-4"): pattern for path, pattern in place.when.items()}
-    return Place(at=place.at.replace("OBX-3", "OBR-4"), match=place.match, unless=place.unless, when=when)
+    return Place(
+        at=place.at.replace("OBX-3", "OBR-4"), match=place.match, unless=place.unless, when=when, says=place.says
+    )
 
 
 class _Group(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from drivers.language import DefinitionFile, Row
 from drivers.messages import Kind, Observation
@@ -16,6 +16,7 @@ class Above:
     """What stands above the results at this moment: the specimen, its place, what was said about the order."""
 
     __slots__ = (
+        "carried",
         "comments",
         "flags",
         "kind",
@@ -54,6 +55,8 @@ class Above:
         self.timed = True
         """No result of this message so far was without its own time."""
         self.test = self.name = self.value = self.unit = self.flags = self.range = self.status = ""
+        self.carried = ""
+        """The time that a result of this order named, for those after it."""
         self.measured = self.rack = self.position = self.replicate = self.operator = self.lot = self.reference = ""
 
 
@@ -124,6 +127,18 @@ class _Rule:
         if self.row.kind != "result":  # a rule may never make a patient's result of a control's
             observation.kind = self.row.kind
         return True
+
+
+def share_lots(observations: Sequence[Observation], group: Callable[[str], str]) -> None:
+    """Give the results of one specimen and group the lot that one of them named; none where they name two."""
+    told: dict[tuple[str | None, str], set[str]] = {}
+    for observation in observations:
+        if observation.lot is not None and observation.test is not None:
+            told.setdefault((observation.specimen, group(observation.test)), set()).add(observation.lot)
+    for observation in observations:
+        if observation.lot is None and observation.test is not None and observation.kind != "event":
+            lots = told.get((observation.specimen, group(observation.test)), set())
+            observation.lot = next(iter(lots)) if len(lots) == 1 else None
 
 
 def spread(observations: Sequence[Observation], above: Above) -> None:

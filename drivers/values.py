@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from decimal import Context, Decimal
 from functools import lru_cache
 from math import isfinite
 
@@ -119,12 +120,13 @@ def time_reader(formats: Sequence[str]) -> Callable[[str], str | None]:
 
 
 def flag_reader(
-    repeat: str, component: str, none: Sequence[str], *, coded: bool
+    repeat: str, component: str, none: Sequence[str], *, coded: bool, parts: bool = False
 ) -> Callable[[str], tuple[list[str], list[str]]]:
     """A function that reads a flag field: the flags, each once, in order; and the words that stand beside them.
 
     coded: a repetition is a coded value, `10^text^system` (HL7); else its components are flags of their own
-    (`LOW^CNTL`). What begins with an empty component and cannot be told apart (`^0^NQ`) stays whole.
+    (`LOW^CNTL`). What begins with an empty component and cannot be told apart (`^0^NQ`) stays whole, unless parts is
+    true: then its components are flags too.
     The lists are shared between calls: copy them.
     """
     nothing = frozenset(none)
@@ -135,7 +137,7 @@ def flag_reader(
         words: dict[str, None] = {}
         for part in text.split(repeat) if repeat else (text,):
             pieces = [piece.strip() for piece in part.split(component)]
-            if not pieces[0]:
+            if not pieces[0] and not parts:
                 flags[lone_component(part, component).strip()] = None
             elif coded:
                 flags[pieces[0]] = None
@@ -177,6 +179,21 @@ def coded_unit(text: str, component: str) -> str:
         return "^".join(parts[:2])
     first = parts[0].strip()
     return first or (parts[1].strip() if len(parts) > 1 else "")
+
+
+_SCALED = re.compile(r"10\*([-+]?[0-9]{1,2})\.(.+)")
+_AMOUNT = re.compile(r"([<>]=?)? *([0-9]{1,20}(?:\.[0-9]{1,20})?)")
+
+
+def scaled(value: str, unit: str) -> tuple[str, str, str]:
+    """The value in a unit without its power of ten, that unit, and a remark with what was sent: 367 and
+    `10*-1.{copies}/mL` are 36.7 and `copies/mL`. Exact. Whatever is not of this kind stays as it is, without remark.
+    """
+    power, amount = _SCALED.fullmatch(unit), _AMOUNT.fullmatch(value)
+    if power is None or amount is None:
+        return value, unit, ""
+    exact = Context(prec=60).scaleb(Decimal(amount[2]), int(power[1]))
+    return f"{amount[1] or ''}{exact:f}", power[2].replace("{", "").replace("}", ""), f"Cihazın yazdığı: {value} {unit}"
 
 
 # ---- pictures and other data
