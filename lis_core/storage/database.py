@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -118,9 +118,13 @@ class Work:
         entity_id: object,
         before: Mapping[str, Any] | None = None,
         after: Mapping[str, Any] | None = None,
+        patients: Collection[int] = (),
     ) -> None:
-        """Keep who did what, before and after, in this transaction (invariant 5)."""
-        self._audit.append(audit_row(self.actor, self.now, action, entity, entity_id, before, after))
+        """Keep who did what, before and after, in this transaction (invariant 5).
+
+        patients: whom it is about, so that "who saw or changed this patient" finds it by its index.
+        """
+        self._audit.append(audit_row(self.actor, self.now, action, entity, entity_id, before, after, patients))
 
     def later(self, topic: str, payload: Mapping[str, Any], order_key: str = "") -> None:
         """Do this after the commit, as surely as the fact itself (outbox)."""
@@ -191,9 +195,10 @@ def audit_row(
     entity_id: object,
     before: Mapping[str, Any] | None,
     after: Mapping[str, Any] | None,
+    patients: Collection[int] = (),
 ) -> dict[str, Any]:
     """One entry as the database function `denetim_ekle` takes it."""
-    return {
+    row = {
         "zaman": at.isoformat(),
         "kullanici_kodu": actor.user_id,
         "yapan": actor.name,
@@ -204,6 +209,9 @@ def audit_row(
         "onceki": before,
         "sonraki": after,
     }
+    if patients:
+        row["hastalar"] = sorted(set(patients))
+    return row
 
 
 def _json(value: Any) -> str:

@@ -81,12 +81,52 @@ create trigger istem_tetkik_onayli_sonuc_degismez before update of tetkik_sonuc_
 -- The audit chain. The hash covers every column and the hash of the row before it.
 create function denetim_ozeti(
     p_zincir text, p_sira bigint, p_zaman timestamptz, p_kullanici bigint, p_yapan text, p_adres text, p_islem text,
-    p_nesne_turu text, p_nesne_kodu text, p_onceki jsonb, p_sonraki jsonb, p_onceki_ozet bytea
+    p_nesne_turu text, p_nesne_kodu text, p_onceki jsonb, p_sonraki jsonb, p_onceki_ozet bytea,
+    p_hastalar bigint[] default null
 ) returns bytea language sql stable parallel safe as $$
     select sha256(p_onceki_ozet || convert_to(jsonb_build_array(
         p_zincir, p_sira, extract(epoch from p_zaman)::text, p_kullanici, p_yapan, p_adres, p_islem,
-        p_nesne_turu, p_nesne_kodu, p_onceki, p_sonraki)::text, 'UTF8'))
+        p_nesne_turu, p_nesne_kodu, p_onceki, p_sonraki, p_hastalar)::text, 'UTF8'))
 $$;
+
+-- The audit lies in one partition a month, in a schema of its own, made ahead. A row of a month that nobody prepared
+-- goes to `denetim_diger`: it is kept all the same, and the doctor speaks.
+create schema bolum;
+
+create function denetim_bolum_ac(p_ay date) returns boolean language plpgsql as $$
+declare
+    v_ilk date := date_trunc('month', p_ay);
+    v_ad text := 'denetim_' || to_char(v_ilk, 'YYYY_MM');
+begin
+    if to_regclass('bolum.' || v_ad) is not null then
+        return false;
+    end if;
+    execute format('create table bolum.%I partition of denetim for values from (%L) to (%L)', v_ad,
+                   v_ilk::timestamp at time zone 'UTC', (v_ilk + interval '1 month') at time zone 'UTC');
+    execute format('create trigger denetim_bosaltilamaz before truncate on bolum.%I '
+                   'for each statement execute function degistirilemez()', v_ad);
+    return true;
+end $$;
+
+create table bolum.denetim_diger partition of denetim default;
+create trigger denetim_bosaltilamaz before truncate on bolum.denetim_diger
+    for each statement execute function degistirilemez();
+
+-- This month and the next ones. How many partitions are new.
+create function denetim_bolumleri_ac(p_ileri integer default 3) returns integer language plpgsql as $$
+declare
+    v_yeni integer := 0;
+begin
+    perform pg_advisory_xact_lock(7301949);
+    for i in 0 .. p_ileri loop
+        if denetim_bolum_ac((now() at time zone 'UTC' + make_interval(months => i))::date) then
+            v_yeni := v_yeni + 1;
+        end if;
+    end loop;
+    return v_yeni;
+end $$;
+
+select denetim_bolumleri_ac();
 
 create function denetim_ekle(p_zincir text, p_kayitlar jsonb) returns bigint language plpgsql as $$
 declare
@@ -103,15 +143,15 @@ begin
     for k in
         select * from jsonb_to_recordset(p_kayitlar) as t(
             zaman timestamptz, kullanici_kodu bigint, yapan text, adres text, islem text,
-            nesne_turu text, nesne_kodu text, onceki jsonb, sonraki jsonb)
+            nesne_turu text, nesne_kodu text, onceki jsonb, sonraki jsonb, hastalar bigint[])
     loop
         v_sira := v_sira + 1;
         v_yeni := denetim_ozeti(p_zincir, v_sira, k.zaman, k.kullanici_kodu, k.yapan, k.adres, k.islem,
-                                k.nesne_turu, k.nesne_kodu, k.onceki, k.sonraki, v_ozet);
+                                k.nesne_turu, k.nesne_kodu, k.onceki, k.sonraki, v_ozet, k.hastalar);
         insert into denetim (zincir, sira, zaman, kullanici_kodu, yapan, adres, islem, nesne_turu, nesne_kodu,
-                             onceki, sonraki, onceki_ozet, ozet)
+                             onceki, sonraki, hastalar, onceki_ozet, ozet)
         values (p_zincir, v_sira, k.zaman, k.kullanici_kodu, k.yapan, k.adres, k.islem, k.nesne_turu, k.nesne_kodu,
-                k.onceki, k.sonraki, v_ozet, v_yeni);
+                k.onceki, k.sonraki, k.hastalar, v_ozet, v_yeni);
         v_ozet := v_yeni;
     end loop;
     update denetim_zinciri set son_sira = v_sira, son_ozet = v_ozet where zincir = p_zincir;
@@ -133,29 +173,97 @@ begin
     end if;
 end $$;
 
--- Broken or missing rows, each with its place and what is wrong. Empty = the chains hold.
-create function denetim_dogrula() returns table (zincir text, sira bigint, sorun text) language sql stable as $$
+-- Broken or missing rows of a part of one chain: what follows `p_sonra` (whose hash is `p_ozet`) up to `p_kadar`.
+create function denetim_dogrula_aralik(p_zincir text, p_sonra bigint, p_kadar bigint, p_ozet bytea)
+returns table (zincir text, sira bigint, sorun text) language sql stable as $$
     with satir as (
-        select d.*, lag(d.sira) over w as evvel, lag(d.ozet) over w as evvel_ozet
-        from denetim d window w as (partition by d.zincir order by d.sira)
+        select d.*, lag(d.sira, 1, p_sonra) over w as evvel, lag(d.ozet, 1, p_ozet) over w as evvel_ozet
+        from denetim d where d.zincir = p_zincir and d.sira > p_sonra and d.sira <= p_kadar
+        window w as (order by d.sira)
     )
-    select s.zincir::text, s.sira, 'satir degistirilmis' from satir s
+    select p_zincir, s.sira, 'satir degistirilmis' from satir s
     where s.ozet <> denetim_ozeti(s.zincir, s.sira, s.zaman, s.kullanici_kodu, s.yapan, s.adres, s.islem,
-                                  s.nesne_turu, s.nesne_kodu, s.onceki, s.sonraki, s.onceki_ozet)
+                                  s.nesne_turu, s.nesne_kodu, s.onceki, s.sonraki, s.onceki_ozet, s.hastalar)
     union all
-    select s.zincir::text, coalesce(s.evvel, 0) + 1, 'satir eksik' from satir s where s.sira <> coalesce(s.evvel, 0) + 1
+    select p_zincir, s.evvel + 1,
+           case when s.sira = s.evvel + 2 then 'satir eksik' else format('satirlar eksik (%s - %s)', s.evvel + 1, s.sira - 1) end
+    from satir s where s.sira > s.evvel + 1
     union all
-    select s.zincir::text, s.sira, 'zincir kopuk' from satir s
-    where s.sira = coalesce(s.evvel, 0) + 1 and s.onceki_ozet <> coalesce(s.evvel_ozet, '\x00'::bytea)
+    select p_zincir, s.sira, 'satir fazla' from satir s where s.sira <= s.evvel
     union all
+    select p_zincir, s.sira, 'zincir kopuk' from satir s where s.sira = s.evvel + 1 and s.onceki_ozet <> s.evvel_ozet
+$$;
+
+-- The end of each chain: is the row there that its head names, and nothing behind it?
+create function denetim_sonu_dogrula() returns table (zincir text, sira bigint, sorun text) language sql stable as $$
     select b.zincir::text, b.son_sira, 'zincirin sonu eksik' from denetim_zinciri b
-    left join denetim d on d.zincir = b.zincir and d.sira = b.son_sira
-    where b.son_sira > 0 and (d.ozet is null or d.ozet <> b.son_ozet)
+    where b.son_sira > 0
+      and not exists (select from denetim d where d.zincir = b.zincir and d.sira = b.son_sira and d.ozet = b.son_ozet)
+    union all
+    select b.zincir::text, d.sira, 'zincirin sonundan sonra satir' from denetim_zinciri b
+    cross join lateral (select x.sira from denetim x where x.zincir = b.zincir and x.sira > b.son_sira
+                        order by x.sira limit 1) d
+$$;
+
+-- Every chain there is: those with a head, and those whose head somebody took away.
+create function denetim_zincirleri() returns setof text language sql stable as $$
+    with recursive z(ad) as (
+        (select zincir::text from denetim order by zincir limit 1)
+        union all
+        select (select d.zincir::text from denetim d where d.zincir > z.ad order by d.zincir limit 1)
+        from z where z.ad is not null
+    )
+    select ad from z where ad is not null union select zincir::text from denetim_zinciri
+$$;
+
+-- Broken or missing rows of everything, each with its place and what is wrong. Empty = the chains hold.
+create function denetim_dogrula() returns table (zincir text, sira bigint, sorun text) language sql stable as $$
+    select s.* from denetim_zincirleri() z
+    cross join lateral denetim_dogrula_aralik(z, 0, 9223372036854775807, '\x00'::bytea) s
+    union all
+    select s.* from denetim_sonu_dogrula() s
+    union all
+    select z, 0, 'zincirin basi silinmis' from denetim_zincirleri() z
+    where z not in (select b.zincir from denetim_zinciri b)
     order by 1, 2
 $$;
 
+-- The next rows of a chain since its last verified place, at most `p_en_cok`; the place moves on where all is well.
+create function denetim_dogrula_ilerle(p_zincir text, p_en_cok bigint)
+returns table (zincir text, sira bigint, sorun text) language plpgsql as $$
+#variable_conflict use_column
+declare
+    v_yer denetim_dogrulama;
+    v_son bigint;
+    v_ozet bytea;
+    v_sorunlar bigint;
+begin
+    insert into denetim_dogrulama (zincir, sira, ozet, dogrulama_zamani)
+    values (p_zincir, 0, '\x00', now()) on conflict do nothing;
+    select * into v_yer from denetim_dogrulama d where d.zincir = p_zincir for update;
+    if v_yer.sira > 0 and not exists (
+        select from denetim d where d.zincir = p_zincir and d.sira = v_yer.sira and d.ozet = v_yer.ozet
+    ) then
+        return query select p_zincir, v_yer.sira, 'dogrulanmis satir artik baska'::text;
+    end if;
+    select least(b.son_sira, v_yer.sira + p_en_cok) into v_son from denetim_zinciri b where b.zincir = p_zincir;
+    if v_son is null or v_son <= v_yer.sira then
+        return;
+    end if;
+    return query select s.* from denetim_dogrula_aralik(p_zincir, v_yer.sira, v_son, v_yer.ozet) s;
+    get diagnostics v_sorunlar = row_count;
+    select d.ozet into v_ozet from denetim d where d.zincir = p_zincir and d.sira = v_son;
+    if v_ozet is null then
+        return query select p_zincir, v_son, 'zincirin sonu eksik'::text;
+    elsif v_sorunlar = 0 then
+        update denetim_dogrulama d set sira = v_son, ozet = v_ozet, dogrulama_zamani = clock_timestamp()
+        where d.zincir = p_zincir;
+    end if;
+end $$;
+
 insert into denetim_zinciri (zincir, son_sira, son_ozet)
-values ('ekran', 0, '\x00'), ('alim', 0, '\x00'), ('yonlendirme', 0, '\x00'), ('hbys', 0, '\x00'), ('sistem', 0, '\x00');
+values ('ekran', 0, '\x00'), ('alim', 0, '\x00'), ('yonlendirme', 0, '\x00'), ('hbys', 0, '\x00'), ('sistem', 0, '\x00'),
+       ('erisim', 0, '\x00');
 
 -- The catalogue's version: every statement that changes it takes a new number, which never comes back, not even after
 -- a rollback. Programs keep the catalogue in memory and reload it when this number is another one.

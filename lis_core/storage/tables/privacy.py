@@ -58,9 +58,7 @@ class EmergencyAccess(Base):
     __tablename__ = "acil_erisim"
     __table_args__ = (
         Index("ix_acil_erisim_kullanici", "kullanici_kodu", "hasta_kodu", "bitis_zamani"),
-        Index(
-            "ix_acil_erisim_bekleyen", "acil_erisim_kodu", postgresql_where=text("degerlendirme_zamani is null")
-        ),
+        Index("ix_acil_erisim_bekleyen", "acil_erisim_kodu", postgresql_where=text("degerlendirme_zamani is null")),
         CheckConstraint("btrim(gerekce) <> ''", name="gerekcesiz"),
         CheckConstraint("bitis_zamani > baslama_zamani", name="sure"),
         CheckConstraint("degerlendiren_kullanici_kodu <> kullanici_kodu", name="kendisi"),

@@ -173,6 +173,18 @@ def upgrade() -> None:
             "birlestigi_hasta_kodu", sa.BigInteger(), nullable=True, comment="Bu kaydin birlestirildigi hasta (ADT A40)"
         ),
         sa.Column(
+            "gizlilik_numarasi",
+            sa.String(length=12),
+            nullable=True,
+            comment="Numara ile izlenen hastanin numarasi; bos = adi ile",
+        ),
+        sa.Column(
+            "anonimlesme_zamani",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="Kimligin silindigi zaman (6698)",
+        ),
+        sa.Column(
             "kayit_zamani",
             sa.DateTime(timezone=True),
             server_default=sa.text("now()"),
@@ -186,6 +198,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("hasta_kodu", name=op.f("pk_hasta")),
         sa.UniqueConstraint("hbys_hasta_numarasi", name=op.f("uq_hasta_hbys_hasta_numarasi")),
         sa.UniqueConstraint("tc_kimlik_numarasi", name=op.f("uq_hasta_tc_kimlik_numarasi")),
+        sa.UniqueConstraint("gizlilik_numarasi", name=op.f("uq_hasta_gizlilik_numarasi")),
         comment="Hastalar",
     )
     op.create_index(
@@ -1829,6 +1842,305 @@ def upgrade() -> None:
         comment="Teknik ve klinik onaylar, tekrarlar, geri almalar; silinmez, degistirilmez",
     )
     op.create_index("ix_onay_sonuc", "onay", ["tetkik_sonuc_kodu"], unique=False)
+    op.create_table(
+        "saklama_kurali",
+        sa.Column(
+            "saklama_kurali_kodu",
+            sa.BigInteger(),
+            sa.Identity(always=False),
+            nullable=False,
+            comment="Kaydin tekil kodu",
+        ),
+        sa.Column("tur", sa.String(length=40), nullable=False, comment="Verinin turu"),
+        sa.Column("saklama_gunu", sa.Integer(), nullable=False, comment="Saklama suresi, gun"),
+        sa.Column("islem", sa.String(length=20), nullable=False, comment="sil, icerik_sil, anonimlestir"),
+        sa.Column("dayanak", sa.String(), nullable=False, comment="Hukuki dayanak ya da karar"),
+        sa.Column("gecerlilik_baslangici", sa.Date(), nullable=False, comment="Gecerlilik baslangici"),
+        sa.Column("gecerlilik_sonu", sa.Date(), nullable=True, comment="Gecerlilik sonu; bos = suresiz"),
+        sa.Column(
+            "ayrinti",
+            postgresql.JSONB(astext_type=sa.Text()),
+            server_default="{}",
+            nullable=False,
+            comment="Ek kosullar",
+        ),
+        sa.Column(
+            "kayit_zamani",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="Kaydin olusturulma zamani",
+        ),
+        sa.CheckConstraint("islem in ('sil', 'icerik_sil', 'anonimlestir')", name=op.f("ck_saklama_kurali_islem")),
+        sa.CheckConstraint("saklama_gunu > 0", name=op.f("ck_saklama_kurali_gun")),
+        sa.PrimaryKeyConstraint("saklama_kurali_kodu", name=op.f("pk_saklama_kurali")),
+        comment="Saklama sureleri: hangi veri ne kadar saklanir, sonra ne yapilir",
+    )
+    op.create_index("uq_saklama_kurali_tur", "saklama_kurali", ["tur", "gecerlilik_baslangici"], unique=True)
+    op.create_table(
+        "acil_erisim",
+        sa.Column(
+            "acil_erisim_kodu", sa.BigInteger(), sa.Identity(always=False), nullable=False, comment="Kaydin tekil kodu"
+        ),
+        sa.Column("hasta_kodu", sa.BigInteger(), nullable=False, comment="Hasta"),
+        sa.Column("kullanici_kodu", sa.BigInteger(), nullable=False, comment="Acan"),
+        sa.Column("gerekce", sa.String(), nullable=False, comment="Acanin yazdigi gerekce"),
+        sa.Column("ip_adresi", sa.String(), server_default="", nullable=False, comment="Nereden"),
+        sa.Column("baslama_zamani", sa.DateTime(timezone=True), nullable=False, comment="Baslama zamani"),
+        sa.Column("bitis_zamani", sa.DateTime(timezone=True), nullable=False, comment="Bitis zamani"),
+        sa.Column("degerlendiren_kullanici_kodu", sa.BigInteger(), nullable=True, comment="Degerlendiren sorumlu"),
+        sa.Column("degerlendirme_zamani", sa.DateTime(timezone=True), nullable=True, comment="Degerlendirme zamani"),
+        sa.Column("degerlendirme", sa.String(length=12), nullable=True, comment="uygun, uygun_degil"),
+        sa.Column("degerlendirme_notu", sa.String(), nullable=True, comment="Degerlendirenin notu"),
+        sa.CheckConstraint("btrim(gerekce) <> ''", name=op.f("ck_acil_erisim_gerekcesiz")),
+        sa.CheckConstraint("bitis_zamani > baslama_zamani", name=op.f("ck_acil_erisim_sure")),
+        sa.CheckConstraint("degerlendiren_kullanici_kodu <> kullanici_kodu", name=op.f("ck_acil_erisim_kendisi")),
+        sa.ForeignKeyConstraint(
+            ["degerlendiren_kullanici_kodu"],
+            ["kullanici.kullanici_kodu"],
+            name=op.f("fk_acil_erisim_degerlendiren_kullanici_kodu"),
+        ),
+        sa.ForeignKeyConstraint(["hasta_kodu"], ["hasta.hasta_kodu"], name=op.f("fk_acil_erisim_hasta_kodu")),
+        sa.ForeignKeyConstraint(
+            ["kullanici_kodu"], ["kullanici.kullanici_kodu"], name=op.f("fk_acil_erisim_kullanici_kodu")
+        ),
+        sa.PrimaryKeyConstraint("acil_erisim_kodu", name=op.f("pk_acil_erisim")),
+        comment="Acil erisimler: yetkisi olmadan, gerekce ile, sureli acilan hasta kayitlari",
+    )
+    op.create_index(
+        "ix_acil_erisim_bekleyen",
+        "acil_erisim",
+        ["acil_erisim_kodu"],
+        unique=False,
+        postgresql_where=sa.text("degerlendirme_zamani is null"),
+    )
+    op.create_index(
+        "ix_acil_erisim_kullanici", "acil_erisim", ["kullanici_kodu", "hasta_kodu", "bitis_zamani"], unique=False
+    )
+    op.create_table(
+        "gizli_hasta",
+        sa.Column(
+            "gizli_hasta_kodu", sa.BigInteger(), sa.Identity(always=False), nullable=False, comment="Kaydin tekil kodu"
+        ),
+        sa.Column("hasta_kodu", sa.BigInteger(), nullable=False, comment="Hasta"),
+        sa.Column("tur", sa.String(length=20), nullable=False, comment="calisan, taninmis, izole, adli, diger"),
+        sa.Column("neden", sa.String(), nullable=False, comment="Neden gizli"),
+        sa.Column("ekleyen_kullanici_kodu", sa.BigInteger(), nullable=False, comment="Gizleyen kullanici"),
+        sa.Column(
+            "kayit_zamani",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="Kaydin olusturulma zamani",
+        ),
+        sa.Column(
+            "kaldirma_zamani", sa.DateTime(timezone=True), nullable=True, comment="Gizliligin kaldirildigi zaman"
+        ),
+        sa.Column("kaldiran_kullanici_kodu", sa.BigInteger(), nullable=True, comment="Gizliligi kaldiran"),
+        sa.Column("kaldirma_nedeni", sa.String(), nullable=True, comment="Neden kaldirildi"),
+        sa.CheckConstraint("btrim(neden) <> ''", name=op.f("ck_gizli_hasta_nedensiz")),
+        sa.ForeignKeyConstraint(
+            ["ekleyen_kullanici_kodu"], ["kullanici.kullanici_kodu"], name=op.f("fk_gizli_hasta_ekleyen_kullanici_kodu")
+        ),
+        sa.ForeignKeyConstraint(["hasta_kodu"], ["hasta.hasta_kodu"], name=op.f("fk_gizli_hasta_hasta_kodu")),
+        sa.ForeignKeyConstraint(
+            ["kaldiran_kullanici_kodu"],
+            ["kullanici.kullanici_kodu"],
+            name=op.f("fk_gizli_hasta_kaldiran_kullanici_kodu"),
+        ),
+        sa.PrimaryKeyConstraint("gizli_hasta_kodu", name=op.f("pk_gizli_hasta")),
+        comment="Numara ile izlenen (gizli) hastalar",
+    )
+    op.create_index(
+        "uq_gizli_hasta_acik",
+        "gizli_hasta",
+        ["hasta_kodu"],
+        unique=True,
+        postgresql_where=sa.text("kaldirma_zamani is null"),
+    )
+    op.create_table(
+        "is_adimi",
+        sa.Column(
+            "is_adimi_kodu", sa.BigInteger(), sa.Identity(always=False), nullable=False, comment="Kaydin tekil kodu"
+        ),
+        sa.Column(
+            "adim_numarasi", sa.String(length=50), nullable=False, comment="AWOS numarasi (OBR-2); bir daha kullanilmaz"
+        ),
+        sa.Column(
+            "istem_tetkik_kodu",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Istenen tetkik; cihazin kendi refleksinde bos olabilir",
+        ),
+        sa.Column("cihaz_kodu", sa.BigInteger(), nullable=False, comment="Cihaz"),
+        sa.Column("ana_adim_kodu", sa.BigInteger(), nullable=True, comment="Refleksin cikti adim"),
+        sa.Column(
+            "kap", sa.String(), server_default="", nullable=False, comment="Kabin numarasi, cihaza soylendigi gibi"
+        ),
+        sa.Column("cihaz_test_kodu", sa.String(length=60), nullable=False, comment="Cihazin tetkik kodu"),
+        sa.Column(
+            "tekrar_sirasi",
+            sa.Integer(),
+            server_default="1",
+            nullable=False,
+            comment="Istenen kacinci tekrar (replikat)",
+        ),
+        sa.Column("oncelik", sa.String(length=1), server_default="R", nullable=False, comment="S, A, R"),
+        sa.Column("seyreltme", sa.String(length=20), server_default="", nullable=False, comment="Istenen seyreltme"),
+        sa.Column("durum", sa.String(length=20), nullable=False, comment="Adimin durumu"),
+        sa.Column(
+            "durum_zamani",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="Durumun degistigi zaman",
+        ),
+        sa.Column(
+            "iptal_yaniti",
+            sa.String(length=2),
+            server_default="",
+            nullable=False,
+            comment="CR iptal edildi, UC iptal edilemedi",
+        ),
+        sa.Column(
+            "yerine",
+            postgresql.JSONB(astext_type=sa.Text()),
+            nullable=True,
+            comment="Iptalden sonra yerine planlanacak adim (degisiklik)",
+        ),
+        sa.Column("aciklama", sa.String(), server_default="", nullable=False, comment="Cihazin ya da programin sozu"),
+        sa.Column(
+            "kayit_zamani",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="Kaydin olusturulma zamani",
+        ),
+        sa.CheckConstraint(
+            "durum in ('planlandi', 'gonderildi', 'kabul', 'reddedildi', 'belirsiz', 'calisiyor', 'tamam', 'basarisiz', 'iptal_bekliyor', 'iptal', 'vazgecildi')",
+            name=op.f("ck_is_adimi_durum"),
+        ),
+        sa.ForeignKeyConstraint(["ana_adim_kodu"], ["is_adimi.is_adimi_kodu"], name=op.f("fk_is_adimi_ana_adim_kodu")),
+        sa.ForeignKeyConstraint(["cihaz_kodu"], ["cihaz.cihaz_kodu"], name=op.f("fk_is_adimi_cihaz_kodu")),
+        sa.ForeignKeyConstraint(
+            ["istem_tetkik_kodu"], ["istem_tetkik.istem_tetkik_kodu"], name=op.f("fk_is_adimi_istem_tetkik_kodu")
+        ),
+        sa.PrimaryKeyConstraint("is_adimi_kodu", name=op.f("pk_is_adimi")),
+        sa.UniqueConstraint("adim_numarasi", name=op.f("uq_is_adimi_adim_numarasi")),
+        comment="Cihaza verilen is adimlari (IHE LAW AWOS)",
+    )
+    op.create_index("ix_is_adimi_cihaz", "is_adimi", ["cihaz_kodu", "durum"], unique=False)
+    op.create_index("ix_is_adimi_istem_tetkik", "is_adimi", ["istem_tetkik_kodu"], unique=False)
+    op.create_index(
+        "uq_is_adimi_acik",
+        "is_adimi",
+        ["istem_tetkik_kodu", "cihaz_kodu", "tekrar_sirasi"],
+        unique=True,
+        postgresql_where=sa.text(
+            "durum in ('planlandi', 'gonderildi', 'kabul', 'belirsiz', 'calisiyor', 'iptal_bekliyor')"
+        ),
+    )
+    op.create_table(
+        "is_iletisi",
+        sa.Column(
+            "is_iletisi_kodu", sa.BigInteger(), sa.Identity(always=False), nullable=False, comment="Kaydin tekil kodu"
+        ),
+        sa.Column("kontrol_numarasi", sa.String(length=50), nullable=False, comment="MSH-10"),
+        sa.Column("cihaz_kodu", sa.BigInteger(), nullable=False, comment="Cihaz"),
+        sa.Column("hat", sa.String(length=60), nullable=False, comment="Gidecegi hat"),
+        sa.Column("tur", sa.String(length=2), nullable=False, comment="NW yeni, CA iptal, DC is yok"),
+        sa.Column("icerik", sa.LargeBinary(), nullable=False, comment="Gonderilen baytlar"),
+        sa.Column(
+            "adimlar",
+            postgresql.ARRAY(BigInteger()),
+            server_default="{}",
+            nullable=False,
+            comment="Icindeki is adimlari, sirayla",
+        ),
+        sa.Column("durum", sa.String(length=12), nullable=False, comment="bekliyor, gonderildi, yanitlandi ..."),
+        sa.Column("deneme", sa.Integer(), server_default="0", nullable=False, comment="Kac kez gonderildi"),
+        sa.Column("son_gonderim_zamani", sa.DateTime(timezone=True), nullable=True, comment="Son gonderim"),
+        sa.Column(
+            "gecerlilik_zamani",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="Bundan sonra gonderilmez; bos = suresiz",
+        ),
+        sa.Column("yanit_kodu", sa.String(length=2), server_default="", nullable=False, comment="MSA-1"),
+        sa.Column("yanit_aciklama", sa.String(), server_default="", nullable=False, comment="Cihazin aciklamasi"),
+        sa.Column(
+            "kayit_zamani",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="Kaydin olusturulma zamani",
+        ),
+        sa.CheckConstraint(
+            "durum in ('bekliyor', 'gonderildi', 'yanitlandi', 'reddedildi', 'vazgecildi')",
+            name=op.f("ck_is_iletisi_durum"),
+        ),
+        sa.ForeignKeyConstraint(["cihaz_kodu"], ["cihaz.cihaz_kodu"], name=op.f("fk_is_iletisi_cihaz_kodu")),
+        sa.PrimaryKeyConstraint("is_iletisi_kodu", name=op.f("pk_is_iletisi")),
+        sa.UniqueConstraint("kontrol_numarasi", name=op.f("uq_is_iletisi_kontrol_numarasi")),
+        comment="Cihaza gonderilen is iletileri (IHE LAW LAB-28)",
+    )
+    op.create_index(
+        "ix_is_iletisi_acik",
+        "is_iletisi",
+        ["hat", "is_iletisi_kodu"],
+        unique=False,
+        postgresql_where=sa.text("durum in ('bekliyor', 'gonderildi')"),
+    )
+    op.create_table(
+        "sonuc_ayrintisi",
+        sa.Column(
+            "sonuc_ayrintisi_kodu",
+            sa.BigInteger(),
+            sa.Identity(always=False),
+            nullable=False,
+            comment="Kaydin tekil kodu",
+        ),
+        sa.Column("ham_mesaj_kodu", sa.BigInteger(), nullable=False, comment="Ham mesaj"),
+        sa.Column("kayit_sirasi", sa.Integer(), nullable=False, comment="Mesajdaki yeri"),
+        sa.Column("is_adimi_kodu", sa.BigInteger(), nullable=True, comment="Is adimi"),
+        sa.Column("cihaz_durumu", sa.String(length=2), server_default="", nullable=False, comment="OBX-11"),
+        sa.Column("cihaz_modeli", sa.String(), server_default="", nullable=False, comment="Olcen cihazin modeli"),
+        sa.Column(
+            "seri_numarasi", sa.String(), server_default="", nullable=False, comment="Olcen cihazin seri numarasi"
+        ),
+        sa.Column("modul", sa.String(), server_default="", nullable=False, comment="Olcen modul"),
+        sa.Column("kosu", sa.String(), server_default="", nullable=False, comment="OBX-4 gonderildigi gibi"),
+        sa.Column("kosu_turu", sa.String(length=2), server_default="", nullable=False, comment="O, R, D, F (HL70389)"),
+        sa.Column("seyreltme", sa.String(), server_default="", nullable=False, comment="Deger icinde olan seyreltme"),
+        sa.ForeignKeyConstraint(
+            ["is_adimi_kodu"], ["is_adimi.is_adimi_kodu"], name=op.f("fk_sonuc_ayrintisi_is_adimi_kodu")
+        ),
+        sa.PrimaryKeyConstraint("sonuc_ayrintisi_kodu", name=op.f("pk_sonuc_ayrintisi")),
+        comment="Sonucun cihaz ayrintilari (kosu turu, seyreltme, seri numarasi)",
+    )
+    op.create_index("ix_sonuc_ayrintisi_mesaj", "sonuc_ayrintisi", ["ham_mesaj_kodu", "kayit_sirasi"], unique=False)
+    op.create_table(
+        "sonuc_reaktifi",
+        sa.Column(
+            "sonuc_reaktifi_kodu",
+            sa.BigInteger(),
+            sa.Identity(always=False),
+            nullable=False,
+            comment="Kaydin tekil kodu",
+        ),
+        sa.Column("ham_mesaj_kodu", sa.BigInteger(), nullable=False, comment="Ham mesaj"),
+        sa.Column("kayit_sirasi", sa.Integer(), nullable=False, comment="Mesajdaki yeri"),
+        sa.Column("madde", sa.String(), server_default="", nullable=False, comment="INV-1"),
+        sa.Column("tur", sa.String(), server_default="", nullable=False, comment="INV-3: SR, MR, RC, CO, DI ..."),
+        sa.Column("kap", sa.String(), server_default="", nullable=False, comment="Sise numarasi"),
+        sa.Column("son_kullanma", sa.String(), server_default="", nullable=False, comment="INV-12, gonderildigi gibi"),
+        sa.Column("ilk_kullanma", sa.String(), server_default="", nullable=False, comment="INV-13, gonderildigi gibi"),
+        sa.Column("lot", sa.String(), server_default="", nullable=False, comment="INV-16"),
+        sa.PrimaryKeyConstraint("sonuc_reaktifi_kodu", name=op.f("pk_sonuc_reaktifi")),
+        comment="Sonuca katilan reaktif, kalibrator ve kalibrasyonlar",
+    )
+    op.create_index("ix_sonuc_reaktifi_lot", "sonuc_reaktifi", ["lot"], unique=False)
+    op.create_index("ix_sonuc_reaktifi_mesaj", "sonuc_reaktifi", ["ham_mesaj_kodu", "kayit_sirasi"], unique=False)
     op.get_bind().exec_driver_sql(GUARDS.read_text(encoding="utf-8").replace("%", "%%"))
 
 

@@ -1,0 +1,144 @@
+"""What auditing costs at ingest, and how the audit answers when it is long: `python -m benchmarks.audit`.
+
+Two parts. `ingest`: the same messages with and without their audit rows, in turns, on one server; time of this process
+and of the database's together, per result. `length`: millions of generated rows over many months, then the questions
+that people ask and one night's verification, with their plans.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import itertools
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+
+from benchmarks.laboratory import place_orders
+from benchmarks.messages import RESULTS
+from drivers.messages import Delivery, Observation
+from lis_core.demo import load_demo
+from lis_core.services.ingest_batch import apply_batch
+from lis_core.storage.database import Database, Work
+from lis_core.storage.embedded import EmbeddedServer
+from lis_core.storage.migrate import upgrade
+
+BATCH = 16
+"""Messages in one transaction: what gathers in a few milliseconds of a busy morning."""
+
+_serial = itertools.count(1)
+
+
+def delivery(number: str) -> Delivery:
+    """A blood count of 24 results for this order, as the gateway hands it over."""
+    n = next(_serial)
+    seen = [
+        Observation(kind="result", specimen=number, test=code, value=value, unit=unit, raw={"record": 3 + place})
+        for place, (code, value, unit, *_) in enumerate(RESULTS, 1)
+    ]
+    raw = f"{n}|{number}".encode() * 60
+    return Delivery(
+        key=f"olcum-{n}",
+        line="genel",
+        received_at=datetime.now(UTC),
+        protocol="astm",
+        raw=raw,
+        fingerprint=hashlib.sha256(raw).digest(),
+        timed=False,
+        definition="generic-astm",
+        revision=1,
+        observations=seen,
+    )
+
+
+@contextmanager
+def without_audit() -> Iterator[None]:
+    """Work units that keep no audit rows: only to see what the rows cost."""
+    kept = Work.audit
+
+    def nothing(self: Work, *facts: object, **more: object) -> None:
+        return None
+
+    Work.audit = nothing  # type: ignore[method-assign,assignment]
+    try:
+        yield
+    finally:
+        Work.audit = kept  # type: ignore[method-assign]
+
+
+def _server_seconds() -> float:
+    """Processor seconds of the PostgreSQL processes of this run."""
+    total = 0.0
+    for process in psutil.Process().children(recursive=True):
+        with_times = process.cpu_times()
+        total += with_times.user + with_times.system
+    return total
+
+
+async def ingest_cost(url: str, rounds: int, messages: int) -> dict[str, Any]:
+    """Microseconds a result with and without audit rows: wall clock, and this process's own processor time."""
+    database = Database(url)
+    await load_demo(database, password="Olcum-Parola-1", port_base=4000)
+    numbers = iter(await asyncio.to_thread(place_orders, url, (2 * rounds + 2) * messages))
+    spent: dict[str, list[tuple[float, float]]] = {"with": [], "without": []}
+    try:
+        for turn in range(2 * rounds + 2):
+            batch = [delivery(next(numbers)) for _ in range(messages)]
+            kind = ("with", "without")[turn % 2]
+            started, processor = time.perf_counter(), time.process_time()
+            if kind == "with":
+                await _apply(database, batch)
+            else:
+                with without_audit():
+                    await _apply(database, batch)
+            if turn >= 2:  # the first two warm the catalogue and the server's caches
+                spent[kind].append((time.perf_counter() - started, time.process_time() - processor))
+    finally:
+        await database.close()
+    results = messages * len(RESULTS)
+    figures = {}
+    for kind, rows in spent.items():
+        rows.sort()
+        wall, python = rows[len(rows) // 2]
+        figures[kind] = {"wall_us": wall / results * 1e6, "python_us": python / results * 1e6}
+    extra = figures["with"]["wall_us"] / figures["without"]["wall_us"] - 1
+    return {**figures, "audit_share": extra, "results": 2 * rounds * results}
+
+
+async def _apply(database: Database, deliveries: list[Delivery]) -> None:
+    for first in range(0, len(deliveries), BATCH):
+        await apply_batch(database, deliveries[first : first + BATCH])
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.audit", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--messages", type=int, default=160, help="messages in a round")
+    parser.add_argument("--rows", type=int, default=0, help="generated audit rows for the second part")
+    arguments = parser.parse_args(argv)
+    figures: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory(prefix="numune-bench-") as folder, EmbeddedServer(Path(folder) / "pg") as url:
+        upgrade(url)
+        if arguments.rounds:
+            figures["ingest"] = asyncio.run(ingest_cost(url, arguments.rounds, arguments.messages))
+        with psycopg.connect(url, autocommit=True) as connection:
+            figures["server"] = connection.execute("show server_version").fetchone()[0]  # type: ignore[index]
+            figures["bound"] = connection.execute("select count(*) from tetkik_sonuc").fetchone()[0]  # type: ignore[index]
+            figures["waiting"] = connection.execute("select count(*) from eslesmeyen_sonuc").fetchone()[0]  # type: ignore[index]
+    json.dump(figures, sys.stdout, indent=1)
+    print()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
