@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 
+import msgspec
+
 from drivers.language import Answer, DefinitionError
 from drivers.messages import Query, WorkOrder, WorkPatient, WorkTest
 from drivers.places import parse_path
@@ -132,22 +134,34 @@ class TemplateAnswer:
         number = 0
         for place, order in asked:
             values = {**common, **pen.repeated(place), **self._order_values(order)}
-            if not order.tests:
+            tests = self._named(order.tests)
+            if not tests:
                 template = self._nothing if order.known else self._unknown
                 number += bool(template)
                 records += pen.write(template, {**values, "n": str(number)})
                 continue
             number += 1
             values["n"] = str(number)
-            values["tests"] = self._tests(order.tests, values, pen)
+            values["tests"] = self._tests(tests, values, pen)
             records += pen.write(self._order, values)
-            for count, test in enumerate(order.tests, 1):
+            for count, test in enumerate(tests, 1):
                 one = {**values, **self._test_values(test)}
                 one["tests"] = self._tests([test], values, pen)
                 one["n"] = str(count)
                 records += pen.write(self._each_test, one)
         records += pen.write(self._nothing_tail if idle else self._tail, {**common, **pen.repeated(asked[-1][0])})
         return pen.encoded(records)
+
+    def _named(self, tests: Sequence[WorkTest]) -> Sequence[WorkTest]:
+        """The tests as the instrument is told of them: codes that it orders as one only once."""
+        cut = self._answer.cut
+        if not cut:
+            return tests
+        named: dict[str, WorkTest] = {}
+        for test in tests:
+            code = test.code.partition(cut)[0]
+            named.setdefault(code, msgspec.structs.replace(test, code=code))
+        return list(named.values())
 
     def _tests(self, tests: Sequence[WorkTest], values: Values, pen: _Pen) -> str:
         if self._test is None:

@@ -63,12 +63,13 @@ def decode_bytes(data: bytes, catalog: Catalog, model: str | None = None) -> Dec
     hints: dict[str, None] = {}
     for number, message in enumerate(capture.messages, 1):
         where = f"{number}. mesaj: " if len(capture.messages) > 1 else ""
-        if chosen is not None and chosen.protocol != message.protocol:
+        inner = _inside(chosen, message, catalog)
+        if chosen is not None and inner is None and chosen.protocol != message.protocol:
             decoded.failures.append(
                 f"{where}mesaj {message.protocol.upper()}, {chosen.key} ise {chosen.protocol.upper()} konuşur."
             )
             continue
-        definition = chosen or catalog.generic(message.protocol)
+        definition = inner or chosen or catalog.generic(message.protocol)
         reading = definition.read(message.text)
         decoded.lines += lines_of(reading)
         decoded.notes += [where + note for note in message.notes]
@@ -83,6 +84,13 @@ def decode_bytes(data: bytes, catalog: Catalog, model: str | None = None) -> Dec
     if capture.refused is not None:
         decoded.failures.append(capture.refused)
     return decoded
+
+
+def _inside(chosen: Definition | None, message: CapturedMessage, catalog: Catalog) -> Definition | None:
+    """The definition for HL7 text in the frames of an ASTM model that is known to send that."""
+    if chosen is None or chosen.file.hl7 is None or message.protocol != "hl7":
+        return None
+    return catalog.inside(chosen)
 
 
 def lines_of(reading: Reading) -> list[dict[str, Any]]:

@@ -158,12 +158,23 @@ class Catalog:
         """The definition for a model that nobody has described."""
         return self.get(f"generic-{protocol}")
 
+    def inside(self, definition: Definition) -> Definition:
+        """What reads HL7 text that came in the ASTM frames of a model: its `hl7`, else the generic definition.
+
+        Raises UnknownModel: the definition names one that is not in this catalogue.
+        """
+        return self.get(definition.file.hl7) if definition.file.hl7 is not None else self.generic("hl7")
+
     def recognise(self, protocol: Protocol, sender: str) -> list[Definition]:
         """The models that call themselves so, in order of their keys: a hint for people."""
         return [one for one in self if one.protocol == protocol and one.recognises(sender)]
 
     def __iter__(self) -> Iterator[Definition]:
         return iter(sorted(self._newest.values(), key=lambda one: one.key))
+
+    def revisions(self) -> list[Definition]:
+        """Every revision of every definition."""
+        return list(self._all.values())
 
     def __len__(self) -> int:
         return len(self._newest)
@@ -178,6 +189,14 @@ def load_catalog(*folders: str | Path) -> Catalog:
     Raises DefinitionError: a file that cannot be used, or two files with one key and revision. All faults of all
     files are in its message.
     """
+    catalog, faults = read_catalog(*folders)
+    if faults:
+        raise DefinitionError("\n".join(faults))
+    return catalog
+
+
+def read_catalog(*folders: str | Path) -> tuple[Catalog, list[str]]:
+    """As `load_catalog`, for a system that runs: what cannot be used is left out, its fault told in Turkish."""
     sources: list[Traversable | Path] = [resources.files("drivers") / "catalog", *(Path(folder) for folder in folders)]
     raw: dict[tuple[str, int], tuple[str, dict[str, Any]]] = {}
     faults: list[str] = []
@@ -191,9 +210,7 @@ def load_catalog(*folders: str | Path) -> Catalog:
             definitions.append(Definition(definition_file(_completed(table, raw))))
         except DefinitionError as error:
             faults.append(f"{name}: {error}")
-    if faults:
-        raise DefinitionError("\n".join(faults))
-    return Catalog(definitions)
+    return Catalog(definitions), faults
 
 
 def _take(entry: Traversable | Path, raw: dict[tuple[str, int], tuple[str, dict[str, Any]]], faults: list[str]) -> None:
@@ -220,7 +237,12 @@ def _completed(table: dict[str, Any], raw: Mapping[tuple[str, int], tuple[str, d
         raise DefinitionError(f"based_on: {base!r} bulunamadı")
     if found[1].get("based_on"):
         raise DefinitionError(f"based_on: {base!r} kendisi de bir temele dayanıyor; tek basamak olabilir")
-    merged = {name: value for name, value in found[1].items() if name not in ("recognise", "tested_with", "quirks")}
+    return with_base(table, found[1])
+
+
+def with_base(table: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
+    """A definition's table with what `base` says where it says nothing itself."""
+    merged = {name: value for name, value in base.items() if name not in ("recognise", "tested_with", "quirks")}
     for name, value in table.items():
         ours = merged.get(name)
         merged[name] = {**ours, **value} if isinstance(ours, dict) and isinstance(value, dict) else value

@@ -84,8 +84,20 @@ class Gateway:
             if name not in self._endpoints:
                 await self._open_line(spec)
 
+    async def use(self, catalog: Catalog) -> None:
+        """Definitions changed: messages are read by these from now on. A line whose link they set up otherwise, or
+        that has none any more, closes here and reopens with the next `apply`."""
+        before, self.catalog = self.catalog, catalog
+        for name in list(self._endpoints):
+            key = self.lines[name].spec.definition
+            if _link_options(before, key) != _link_options(catalog, key):
+                await self._close_line(name)
+
     async def _open_line(self, spec: LineSpec) -> None:
-        book = self.lines[spec.name] = LineBook(spec)
+        book = LineBook(spec)
+        if (before := self.lines.get(spec.name)) is not None:
+            book.follows(before)
+        self.lines[spec.name] = book
         try:
             endpoint = self._endpoint(book)
         except (ValueError, KeyError, TypeError) as error:
@@ -168,7 +180,7 @@ class Gateway:
         definition = self._definition(book.spec) if book else self.catalog.generic("astm")
         reading = None
         if message.foreign and definition.protocol == "astm":
-            definition = self.catalog.generic("hl7") if readable(message.text) else definition
+            definition = self.catalog.inside(definition) if readable(message.text) else definition
         if message.whole:
             reading = definition.read(message.text)
         return (
@@ -316,3 +328,7 @@ class Gateway:
         """MSH-10 of our own messages, unique over restarts."""
         self._control += 1
         return f"N{int(datetime.now(UTC).timestamp()):x}{self._control:x}"
+
+
+def _link_options(catalog: Catalog, key: str) -> dict[str, Any] | None:
+    return catalog.get(key).link_options() if key in catalog else None

@@ -1,0 +1,163 @@
+"""What a definition can say about rows: codes made of several parts, "no result", remarks, powers of ten, flag lists."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from drivers.definition import Definition, DefinitionError, load_catalog
+from drivers.messages import Query, WorkOrder, WorkTest
+from drivers.reading import Reading
+from drivers.values import scaled
+
+TOP = """
+key = "deneme-100"
+revision = 1
+maker = "Deneme"
+model = "D-100"
+family = "chemistry"
+protocol = "astm"
+source = "hand-written"
+standing = "simulated"
+directions = ["results"]
+links = ["tcp"]
+"""
+TABLES = {
+    "specimen": 'from = ["O-3.1"]',
+    "test": 'from = ["R-3.4"]',
+    "value": 'from = ["R-4.lone"]',
+    "unit": 'from = ["R-5"]',
+    "flags": 'from = ["R-7"]',
+}
+
+
+def made(folder: Path, more: str = "", **tables: str) -> Definition:
+    text = TOP + "".join(f"[{name}]\n{body}\n" for name, body in {**TABLES, **tables}.items()) + more
+    (folder / "d.toml").write_text(text, encoding="utf-8")
+    return load_catalog(folder).get("deneme-100")
+
+
+def read(definition: Definition, *records: str) -> Reading:
+    lines = (r"H|\^&|||X", "P|1", "O|1|1001", *records, "L|1|N")
+    return definition.read("".join(line + "\r" for line in lines).encode())
+
+
+def test_one_code_in_several_rows_is_told_apart_by_further_parts(tmp_path: Path) -> None:
+    """Final result, its interpretation and the second isolate's: three codes, so none becomes a re-run of another."""
+    definition = made(
+        tmp_path, test="""from = ["R-3.4"]\njoin = "^"\nfurther = [{ at = "R-3.5", match = '^I$' }, "R-3.6"]"""
+    )
+    rows = read(definition, "R|1|^^^161^F|0.12", "R|2|^^^161^I|Nonreactive", "R|3|^^^161^I^2|Reactive").observations
+
+    assert [(row.test, row.replicate) for row in rows] == [("161", 1), ("161^I", 1), ("161^I^2", 1)]
+
+
+def test_what_says_that_there_is_no_result_is_never_a_value(tmp_path: Path) -> None:
+    definition = made(tmp_path, value="from = [\"R-4\"]\nnothing = ['NA', '-+', 'ERR.*']")
+    rows = read(
+        definition, "R|1|^^^A|NA", "R|2|^^^B|--", "R|3|^^^C|ERROR", "R|4|^^^D|NAD", "R|5|^^^E|0", "R|6|^^^F|-1"
+    ).observations
+
+    assert [(row.value, row.number, row.comments) for row in rows] == [
+        (None, None, ["Sonuç yok: NA"]),
+        (None, None, ["Sonuç yok: --"]),
+        (None, None, ["Sonuç yok: ERROR"]),
+        ("NAD", None, []),
+        ("0", 0.0, []),
+        ("-1", -1.0, []),
+    ]
+
+
+def test_a_remark_says_what_has_no_place_of_its_own(tmp_path: Path) -> None:
+    more = (
+        '[[remark]]\nlabel = "Seyreltme"\nfrom = ["R-3.5"]\nnone = [\'1\']\n'
+        '[[remark]]\nlabel = "Yorum"\nfrom = [{ at = "R-4.2" }]\n[texts]\nneg = "Negatif"\n'
+    )
+    definition = made(tmp_path, more, value='from = ["R-4.1"]')
+    diluted, plain = read(definition, "R|1|^^^A^10|2.7^Neg", "R|2|^^^A^1|2.7").observations
+
+    assert (diluted.value, diluted.comments) == ("2.7", ["Seyreltme: 10", "Yorum: Negatif"])
+    assert plain.comments == []
+
+
+def test_a_comment_that_lists_flags(tmp_path: Path) -> None:
+    definition = made(
+        tmp_path,
+        "[comments]\nflag_list = 'Instrument Flag (.*)'\n",
+        flags="""from = ["R-7"]\nnone = ["N"]""",
+    )
+    first, second = read(
+        definition, "R|1|^^^A|5||^x|A", "C|1|I|Instrument Flag A,A, H,N|I", "R|2|^^^B|5||^x|N", "C|1|I|see above|I"
+    ).observations
+
+    assert (first.flags, first.comments) == (["A", "H"], [])
+    assert (second.flags, second.comments) == ([], ["see above"])
+
+
+def test_components_behind_an_empty_one_are_flags_of_their_own(tmp_path: Path) -> None:
+    definition = made(tmp_path, flags='from = ["R-7"]\nparts = true\nnone = ["0"]')
+    (row,) = read(definition, r"R|1|^^^A|5|||^0^FRMN\^0^NR\^5^").observations
+
+    assert row.flags == ["FRMN", "NR", "5"]
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "shown"),
+    [
+        ("367", "10*-1.{copies}/mL", ("36.7", "copies/mL")),
+        ("194", "10*0.{Copies}/mL", ("194", "Copies/mL")),
+        ("226", "10*4.{Copies}/mL", ("2260000", "Copies/mL")),
+        ("2.50", "10*1.[iU]/mL", ("25.0", "[iU]/mL")),
+        ("<20", "10*1.{copies}/mL", ("<200", "copies/mL")),
+    ],
+)
+def test_a_power_of_ten_in_the_unit_belongs_to_the_number(value: str, unit: str, shown: tuple[str, str]) -> None:
+    assert scaled(value, unit) == (*shown, f"Cihazın yazdığı: {value} {unit}")
+
+
+@pytest.mark.parametrize(("value", "unit"), [("5", "10*3/uL"), ("Titer", "10*1.{copies}/mL"), ("1e3", "10*1.x")])
+def test_what_is_no_power_of_ten_stays_as_it_was_sent(value: str, unit: str) -> None:
+    assert scaled(value, unit) == (value, unit, "")
+
+
+def test_a_scaled_unit_in_a_message(tmp_path: Path) -> None:
+    definition = made(tmp_path, unit='from = ["R-5"]\nscaled = true')
+    (row,) = read(definition, "R|1|^^^HIV|367|10*-1.{copies}/mL").observations
+
+    assert (row.value, row.number, row.unit) == ("36.7", 36.7, "copies/mL")
+    assert row.comments == ["Cihazın yazdığı: 367 10*-1.{copies}/mL"]
+
+
+def test_codes_that_are_ordered_as_one_are_ordered_once(tmp_path: Path) -> None:
+    """GeneXpert reports UV2^TBPos and UV2^Rif; what it is asked to run is UV2."""
+    definition = made(
+        tmp_path,
+        "[answer]\nhead = ['H|\\^&']\norder = ['O|1|{specimen}||{tests}']\ntest = '^^^{code}'\n"
+        "tail = ['L|1|N']\ncut = \"^\"\n",
+    )
+    tests = tuple(WorkTest(code) for code in ("UV2^TBPos", "UV2^Rif", "HIV-1"))
+    (answer,) = definition.answer(
+        Query(specimens=["1001"]),
+        [WorkOrder(specimen="1001", known=True, tests=tests)],
+        now=datetime(2026, 1, 1, tzinfo=ZoneInfo("Europe/Istanbul")),
+        sender="NUMUNE",
+        control_id="n-1",
+    )
+
+    assert answer.split(b"\r")[1] == rb"O|1|1001||^^^UV2\^^^HIV-1"
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ('[[remark]]\nlabel = "x"\nfrom = ["M-4"]\n', "sonucun kendisinde ya da üstünde"),
+        ("[comments]\nflag_list = 'Flag'\n", "tek bir küme"),
+        ('[[remark]]\nfrom = ["R-4"]\n', "zorunlu alan eksik: label"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(tmp_path: Path, more: str, says: str) -> None:
+    with pytest.raises(DefinitionError, match=says):
+        made(tmp_path, more)
