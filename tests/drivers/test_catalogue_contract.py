@@ -1,0 +1,202 @@
+"""What every definition of the catalogue must keep, whoever wrote it: one test run over all of them.
+
+The messages are in `tests/drivers/messages` (see its README).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tomllib
+from datetime import datetime
+from importlib import import_module, resources
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from drivers.capture import messages_in
+from drivers.cli import instruments
+from drivers.decode import decode_bytes
+from drivers.definition import Catalog, Definition, load_catalog
+from drivers.language import schema_text
+from drivers.messages import Query, WorkOrder, WorkTest
+from drivers.protocols import hl7
+
+MESSAGES = Path(__file__).with_name("messages")
+KEYS = sorted(
+    entry.name[:-5] for entry in (resources.files("drivers") / "catalog").iterdir() if entry.name[-5:] == ".toml"
+)
+NOW = datetime(2026, 1, 1, 12, 0, 5, tzinfo=ZoneInfo("Europe/Istanbul"))
+STANDINGS = ("simulated", "replayed", "documented", "on-a-line")
+
+WITHOUT_MESSAGE: set[str] = {
+    "alcor-ised", "erba-elite-580", "mindray-bc-6800", "sysmex-xn", "sysmex-xp-100",
+    "euroimmun-analyzer-i", "generic-astm", "generic-esr", "generic-hl7", "generic-law", "mindray-bs-240",
+    "roche-cobas-c311", "roche-cobas-e411", "roche-elecsys-2010", "snibe-maglumi",
+}  # fmt: skip
+"""Definitions that stand on captures and have no hand-written message yet. Only ever grows shorter."""
+
+
+def message_file(key: str) -> Path | None:
+    """The hand-written message of a model; None where there is none yet."""
+    found = [path for path in MESSAGES.glob(f"{key}.*") if path.suffix != ".jsonl"]
+    assert len(found) < 2, f"{key}: more than one message file"
+    return found[0] if found else None
+
+
+def message_of(key: str) -> bytes:
+    path = message_file(key)
+    if path is None:
+        assert key in WITHOUT_MESSAGE, f"{key}: no hand-written message in tests/drivers/messages"
+        pytest.skip(f"{key} has no hand-written message yet")
+    return path.read_bytes()
+
+
+def said(line: dict[str, Any]) -> dict[str, Any]:
+    """A line without the keys that say nothing."""
+    return {key: value for key, value in line.items() if value not in (None, []) and key != "instrument"}
+
+
+def decoded(key: str, catalog: Catalog) -> list[dict[str, Any]]:
+    found = decode_bytes(message_of(key), catalog, key)
+    assert found.failures == []
+    assert {line["instrument"] for line in found.lines} <= {key}
+    return [said(line) for line in found.lines]
+
+
+# ---- the file
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_it_says_where_it_comes_from_and_on_what_it_stands(key: str, catalog: Catalog) -> None:
+    definition = catalog.get(key)
+    file = definition.file
+    definition.prepare()
+
+    assert file.source and file.quirks and file.standing in STANDINGS
+    assert all(sentence[0].isupper() or not sentence[0].isalpha() for sentence in file.quirks), file.quirks
+    assert all(sentence.endswith((".", "?")) for sentence in file.quirks), file.quirks
+    assert bool(file.tested_with) or file.standing not in ("replayed", "on-a-line")
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_the_schema_accepts_it(key: str) -> None:
+    table = tomllib.loads((resources.files("drivers") / "catalog" / f"{key}.toml").read_text(encoding="utf-8"))
+    assert table["key"] == key
+    if "based_on" not in table:
+        validator = import_module("jsonschema").Draft202012Validator(json.loads(schema_text()))
+        assert list(validator.iter_errors(table)) == []
+
+
+# ---- its hand-written message
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_its_message_reads_as_the_expected_file_says(key: str, catalog: Catalog) -> None:
+    lines = decoded(key, catalog)
+    expected = (MESSAGES / f"{key}.jsonl").read_text(encoding="utf-8").splitlines()
+
+    assert lines == [json.loads(line) for line in expected]
+    assert any(line["kind"] == "result" for line in lines)
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_control_is_never_a_patient(key: str, catalog: Catalog) -> None:
+    """Where controls can be told, one is among the messages; where not, the file says that a site must name them."""
+    file = catalog.get(key).file
+    lines = decoded(key, catalog)
+
+    patients = {line.get("specimen") for line in lines if line["kind"] == "result"} - {None}
+    controls = {line.get("specimen") for line in lines if line["kind"] == "qc"} - {None}
+    assert patients.isdisjoint(controls)
+    if file.qc.when or file.qc.specimens:
+        assert any(line["kind"] == "qc" for line in lines), "no control among the messages"
+    elif file.standing == "documented":
+        assert {"qc.specimens", "qc.when"} & set(file.parameters), "nobody is told to register the controls"
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_pictures_have_no_value(key: str, catalog: Catalog) -> None:
+    for line in decoded(key, catalog):
+        if "attachment" in line:
+            assert line["kind"] == "event" and "value" not in line and "number" not in line
+
+
+# ---- its query
+
+
+def queries_of(definition: Definition) -> list[Query]:
+    return [
+        query
+        for message in messages_in(message_of(definition.key))
+        for query in definition.read(message.text).queries
+        if not query.cancels
+    ]
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_query_for_an_unknown_tube_hears_that_there_is_nothing(key: str, catalog: Catalog) -> None:
+    definition = catalog.get(key)
+    if definition.file.query is None:
+        pytest.skip(f"{key} has no documented query")
+    queries = queries_of(definition)
+    assert queries, "a model that asks has a query among its messages"
+    for query in queries:
+        answer = definition.answer(query, [], now=NOW, sender="NUMUNE", control_id="n-1")
+        answer_form = definition.file.answer
+        assert answer_form is not None
+        assert answer or answer_form.when_nothing == "silence" or query.everything
+        for message in answer:
+            _says_nothing_to_do(definition, message)
+
+
+def _says_nothing_to_do(definition: Definition, message: bytes) -> None:
+    if definition.protocol == "hl7":
+        read = hl7.parse(message)
+        assert not read.all("OBR") or read.get("MSA", 1) in ("AR", "AE")
+        return
+    records = [record.split("|") for record in message.decode("latin-1").rstrip("\r").split("\r")]
+    assert records[0][0] == "H" and records[-1][0] == "L"
+    for record in records:
+        if record[0] == "O":
+            report = record[25] if len(record) > 25 else ""
+            assert report[:1] in ("X", "Y", "Z") or record[4] in ("", "^^^000"), record
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_query_for_a_known_tube_is_answered_with_its_tests(key: str, catalog: Catalog) -> None:
+    definition = catalog.get(key)
+    if definition.file.query is None:
+        pytest.skip(f"{key} has no documented query")
+    for query in queries_of(definition):
+        for specimen in query.specimens:
+            work = WorkOrder(specimen=specimen, known=True, tests=(WorkTest("ABC"), WorkTest("DEF")))
+            answer = b"".join(definition.answer(query, [work], now=NOW, sender="NUMUNE", control_id="n-1"))
+            assert specimen.encode() in answer and b"ABC" in answer and b"DEF" in answer
+
+
+# ---- the list
+
+
+def test_the_program_lists_every_definition(capsys: pytest.CaptureFixture[str]) -> None:
+    assert instruments(["--json"]) == 0
+    listed = {entry["key"]: entry for entry in json.loads(capsys.readouterr().out)}
+
+    assert set(listed) == set(KEYS)
+    assert all(entry["standing"] in STANDINGS and entry["quirks"] for entry in listed.values())
+
+
+def test_the_messages_belong_to_models_of_the_catalogue() -> None:
+    names = {path.name.partition(".")[0] for path in MESSAGES.iterdir()} - {"README"}
+    assert names <= set(KEYS)
+    assert not names & WITHOUT_MESSAGE, "these have a message now: take them off the list"
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        file = message_file(name)
+        assert file is not None, name
+        for one in decode_bytes(file.read_bytes(), load_catalog(), name).lines:
+            sys.stdout.write(json.dumps(said(one), ensure_ascii=False) + "\n")
