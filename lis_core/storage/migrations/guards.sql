@@ -286,6 +286,54 @@ create trigger cihaz_katalog after insert or update or delete on cihaz for each 
 create trigger baglanti_katalog after insert or update or delete on baglanti for each statement execute function katalog_degisti();
 create trigger tetkik_cihaz_eslesme_katalog after insert or update or delete on tetkik_cihaz_eslesme for each statement execute function katalog_degisti();
 
+-- Rights in memory: like the catalogue's, their version is a new number with every statement that changes them, and the
+-- open screens are told, so that streams opened under the old rights end.
+create sequence yetki_surumu_sirasi;
+insert into parametre (ad, deger) values ('yetki_surumu', jsonb_build_object('surum', nextval('yetki_surumu_sirasi')));
+
+create function yetki_degisti() returns trigger language plpgsql as $$
+begin
+    update parametre set deger = jsonb_build_object('surum', nextval('yetki_surumu_sirasi')) where ad = 'yetki_surumu';
+    perform pg_notify('numune_olay', '{"tur": "yetki"}');
+    return null;
+end $$;
+
+create trigger yetki_grubu_yetki after insert or update or delete on yetki_grubu for each statement execute function yetki_degisti();
+create trigger grup_uyeligi_yetki after insert or update or delete on grup_uyeligi for each statement execute function yetki_degisti();
+create trigger yetki_kaydi_yetki after insert or update or delete on yetki_kaydi for each statement execute function yetki_degisti();
+create trigger personel_birim_yetki after insert or update or delete on personel_birim for each statement execute function yetki_degisti();
+create trigger personel_yetki after update of calistigi_birim_kodu on personel for each statement execute function yetki_degisti();
+create trigger kullanici_yetki after update of personel_kodu, aktiflik_bilgisi on kullanici for each statement execute function yetki_degisti();
+create trigger birim_yetki after insert or update or delete on birim for each statement execute function yetki_degisti();
+create trigger kurum_yetki after insert or update or delete on kurum for each statement execute function yetki_degisti();
+create trigger calisma_grubu_yetki after insert or update or delete on calisma_grubu for each statement execute function yetki_degisti();
+
+-- Ended rows stay: a refusal can say when a permission was taken and by whom.
+create trigger grup_uyeligi_silinmez before delete on grup_uyeligi for each row execute function degistirilemez();
+create trigger grup_uyeligi_bosaltilamaz before truncate on grup_uyeligi for each statement execute function degistirilemez();
+create trigger yetki_kaydi_silinmez before delete on yetki_kaydi for each row execute function degistirilemez();
+create trigger yetki_kaydi_bosaltilamaz before truncate on yetki_kaydi for each statement execute function degistirilemez();
+
+-- A group may be in a group, never in a circle (4.8.6b). The lock: two halves of a circle are not added side by side.
+create function grup_dongusu_olmaz() returns trigger language plpgsql as $$
+begin
+    perform pg_advisory_xact_lock(7301949);
+    if exists (
+        with recursive ust as (
+            select new.yetki_grubu_kodu as grup
+            union
+            select u.yetki_grubu_kodu from grup_uyeligi u join ust on u.uye_grup_kodu = ust.grup
+            where u.kaldirma_zamani is null and u.grup_uyeligi_kodu <> new.grup_uyeligi_kodu
+        )
+        select from ust where grup = new.uye_grup_kodu
+    ) then
+        raise exception 'grup uyeligi dongu olusturur' using errcode = 'integrity_constraint_violation';
+    end if;
+    return new;
+end $$;
+create trigger grup_uyeligi_dongu before insert or update on grup_uyeligi for each row
+    when (new.uye_grup_kodu is not null and new.kaldirma_zamani is null) execute function grup_dongusu_olmaz();
+
 -- The next running number of a year's orders. One sequence a year, made when the year's first order comes: a gap is
 -- allowed (an order that was rolled back), a number never comes twice, and nobody waits for anybody.
 create function sonraki_istem_sirasi(p_yil integer) returns bigint language plpgsql as $$

@@ -27,6 +27,7 @@ from lis_core.storage.tables.instruments import (
     LineState,
     RawMessage,
 )
+from lis_core.storage.tables.law import ResultLot, ResultNote, WorkMessage, WorkStep
 from lis_core.storage.tables.lines import LineEvent, LineTraffic, LineTrial, LineWatch
 from lis_core.storage.tables.orders import CustodyEvent, Order, OrderedTest, Scannable, Tube
 from lis_core.storage.tables.people import (
@@ -40,6 +41,7 @@ from lis_core.storage.tables.people import (
     UserRole,
     WebSession,
 )
+from lis_core.storage.tables.permissions import GroupMember, PermissionEntry, PermissionGroup, PhysicianUnit
 from lis_core.storage.tables.privacy import AuditMark, EmergencyAccess, HiddenPatient, RetentionRule
 from lis_core.storage.tables.results import Approval, ControlMeasurement, Result, UnmatchedResult
 from lis_core.storage.tables.system import (
@@ -71,6 +73,7 @@ __all__ = [
     "EmergencyAccess",
     "EmploymentStatus",
     "ForeignIdentity",
+    "GroupMember",
     "HiddenPatient",
     "HospitalMessage",
     "Institution",
@@ -93,11 +96,16 @@ __all__ = [
     "Parameter",
     "Patient",
     "PendingProof",
+    "PermissionEntry",
+    "PermissionGroup",
     "Physician",
+    "PhysicianUnit",
     "Range",
     "RawMessage",
     "RecoveryCode",
     "Result",
+    "ResultLot",
+    "ResultNote",
     "RetentionRule",
     "Scannable",
     "SecurityKey",
@@ -111,4 +119,6 @@ __all__ = [
     "UserRole",
     "WebSession",
     "WorkGroup",
+    "WorkMessage",
+    "WorkStep",
 ]

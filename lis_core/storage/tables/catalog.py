@@ -50,6 +50,9 @@ class WorkGroup(Base):
 
     code: Mapped[str] = mapped_column("calisma_grubu", String(20), primary_key=True, comment="Kisa kod")
     name: Mapped[str] = mapped_column("calisma_grubu_adi", comment="Ekranda gorunen ad")
+    laboratory_id: Mapped[int | None] = mapped_column(
+        "laboratuvar_birim_kodu", ForeignKey("birim.birim_kodu"), comment="Bagli oldugu laboratuvar (birim)"
+    )
     position: Mapped[int] = mapped_column("sira", Integer, server_default="0", comment="Ekran sirasi")
 
 

@@ -9,6 +9,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 from lis_core.domain.turkish import SQL_FUNCTIONS
+from lis_core.storage.first_groups import insert_first_groups
 
 GUARDS = Path(__file__).parents[1] / "guards.sql"
 
@@ -2017,7 +2018,8 @@ def upgrade() -> None:
             comment="Kaydin olusturulma zamani",
         ),
         sa.CheckConstraint(
-            "durum in ('planlandi', 'gonderildi', 'kabul', 'reddedildi', 'belirsiz', 'calisiyor', 'tamam', 'basarisiz', 'iptal_bekliyor', 'iptal', 'vazgecildi')",
+            "durum in ('planlandi', 'gonderildi', 'kabul', 'reddedildi', 'belirsiz', 'calisiyor', 'tamam', "
+            "'basarisiz', 'iptal_bekliyor', 'iptal', 'vazgecildi')",
             name=op.f("ck_is_adimi_durum"),
         ),
         sa.ForeignKeyConstraint(["ana_adim_kodu"], ["is_adimi.is_adimi_kodu"], name=op.f("fk_is_adimi_ana_adim_kodu")),
@@ -2052,7 +2054,7 @@ def upgrade() -> None:
         sa.Column("icerik", sa.LargeBinary(), nullable=False, comment="Gonderilen baytlar"),
         sa.Column(
             "adimlar",
-            postgresql.ARRAY(BigInteger()),
+            postgresql.ARRAY(sa.BigInteger()),
             server_default="{}",
             nullable=False,
             comment="Icindeki is adimlari, sirayla",
@@ -2141,6 +2143,192 @@ def upgrade() -> None:
     )
     op.create_index("ix_sonuc_reaktifi_lot", "sonuc_reaktifi", ["lot"], unique=False)
     op.create_index("ix_sonuc_reaktifi_mesaj", "sonuc_reaktifi", ["ham_mesaj_kodu", "kayit_sirasi"], unique=False)
+
+    op.create_table(
+        "yetki_grubu",
+        sa.Column(
+            "yetki_grubu_kodu", sa.BigInteger(), sa.Identity(always=False), nullable=False, comment="Kaydin tekil kodu"
+        ),
+        sa.Column("yetki_grubu_kisa_kodu", sa.String(length=30), nullable=False, comment="Kisa kod"),
+        sa.Column("yetki_grubu_adi", sa.String(), nullable=False, comment="Ekranda gorunen ad"),
+        sa.Column("aciklama", sa.String(), server_default="", nullable=False, comment="Ne icin"),
+        sa.Column(
+            "aktiflik_bilgisi",
+            sa.Boolean(),
+            server_default=sa.text("true"),
+            nullable=False,
+            comment="Kayit kullanimda mi",
+        ),
+        sa.Column(
+            "kayit_zamani",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="Kaydin olusturulma zamani",
+        ),
+        sa.PrimaryKeyConstraint("yetki_grubu_kodu", name=op.f("pk_yetki_grubu")),
+        sa.UniqueConstraint("yetki_grubu_kisa_kodu", name=op.f("uq_yetki_grubu_yetki_grubu_kisa_kodu")),
+        comment="Yetki gruplari",
+    )
+    op.create_table(
+        "personel_birim",
+        sa.Column(
+            "personel_birim_kodu",
+            sa.BigInteger(),
+            sa.Identity(always=False),
+            nullable=False,
+            comment="Kaydin tekil kodu",
+        ),
+        sa.Column("personel_kodu", sa.BigInteger(), nullable=False, comment="Personel"),
+        sa.Column("birim_kodu", sa.BigInteger(), nullable=False, comment="Birim"),
+        sa.Column("baslangic_tarihi", sa.Date(), nullable=True, comment="Ilk gecerli gun; bos = hemen"),
+        sa.Column("bitis_tarihi", sa.Date(), nullable=True, comment="Son gecerli gun; bos = suresiz"),
+        sa.Column(
+            "kayit_zamani",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="Kaydin olusturulma zamani",
+        ),
+        sa.CheckConstraint("bitis_tarihi >= baslangic_tarihi", name=op.f("ck_personel_birim_sure")),
+        sa.ForeignKeyConstraint(["birim_kodu"], ["birim.birim_kodu"], name=op.f("fk_personel_birim_birim_kodu")),
+        sa.ForeignKeyConstraint(
+            ["personel_kodu"], ["personel.personel_kodu"], name=op.f("fk_personel_birim_personel_kodu")
+        ),
+        sa.PrimaryKeyConstraint("personel_birim_kodu", name=op.f("pk_personel_birim")),
+        comment="Personelin gorevli oldugu ek birimler",
+    )
+    op.create_index("ix_personel_birim_birim", "personel_birim", ["birim_kodu"], unique=False)
+    op.create_index("ix_personel_birim_personel", "personel_birim", ["personel_kodu"], unique=False)
+    op.create_table(
+        "grup_uyeligi",
+        sa.Column(
+            "grup_uyeligi_kodu", sa.BigInteger(), sa.Identity(always=False), nullable=False, comment="Kaydin tekil kodu"
+        ),
+        sa.Column("yetki_grubu_kodu", sa.BigInteger(), nullable=False, comment="Uye olunan grup"),
+        sa.Column("uye_kullanici_kodu", sa.BigInteger(), nullable=True, comment="Uye kullanici"),
+        sa.Column("uye_grup_kodu", sa.BigInteger(), nullable=True, comment="Uye grup"),
+        sa.Column(
+            "calisma_gruplari",
+            postgresql.ARRAY(sa.String()),
+            server_default="{}",
+            nullable=False,
+            comment="Yalniz bu calisma gruplari; bos = hepsi",
+        ),
+        sa.Column("baslangic_tarihi", sa.Date(), nullable=True, comment="Ilk gecerli gun; bos = hemen"),
+        sa.Column("bitis_tarihi", sa.Date(), nullable=True, comment="Son gecerli gun; bos = suresiz"),
+        sa.Column("veren_kullanici_kodu", sa.BigInteger(), nullable=True, comment="Uye yapan; bos = program"),
+        sa.Column(
+            "kayit_zamani",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="Kaydin olusturulma zamani",
+        ),
+        sa.Column("kaldirma_zamani", sa.DateTime(timezone=True), nullable=True, comment="Uyeligin kaldirildigi zaman"),
+        sa.Column("kaldiran_kullanici_kodu", sa.BigInteger(), nullable=True, comment="Uyeligi kaldiran"),
+        sa.CheckConstraint("num_nonnulls(uye_kullanici_kodu, uye_grup_kodu) = 1", name=op.f("ck_grup_uyeligi_uye")),
+        sa.CheckConstraint("uye_grup_kodu <> yetki_grubu_kodu", name=op.f("ck_grup_uyeligi_kendisi_degil")),
+        sa.ForeignKeyConstraint(
+            ["kaldiran_kullanici_kodu"],
+            ["kullanici.kullanici_kodu"],
+            name=op.f("fk_grup_uyeligi_kaldiran_kullanici_kodu"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["uye_grup_kodu"], ["yetki_grubu.yetki_grubu_kodu"], name=op.f("fk_grup_uyeligi_uye_grup_kodu")
+        ),
+        sa.ForeignKeyConstraint(
+            ["uye_kullanici_kodu"], ["kullanici.kullanici_kodu"], name=op.f("fk_grup_uyeligi_uye_kullanici_kodu")
+        ),
+        sa.ForeignKeyConstraint(
+            ["veren_kullanici_kodu"], ["kullanici.kullanici_kodu"], name=op.f("fk_grup_uyeligi_veren_kullanici_kodu")
+        ),
+        sa.ForeignKeyConstraint(
+            ["yetki_grubu_kodu"], ["yetki_grubu.yetki_grubu_kodu"], name=op.f("fk_grup_uyeligi_yetki_grubu_kodu")
+        ),
+        sa.PrimaryKeyConstraint("grup_uyeligi_kodu", name=op.f("pk_grup_uyeligi")),
+        comment="Yetki gruplarinin uyeleri: kullanicilar ve gruplar",
+    )
+    op.create_index("ix_grup_uyeligi_kullanici", "grup_uyeligi", ["uye_kullanici_kodu"], unique=False)
+    op.create_index(
+        "uq_grup_uyeligi_grup",
+        "grup_uyeligi",
+        ["yetki_grubu_kodu", "uye_grup_kodu"],
+        unique=True,
+        postgresql_where=sa.text("kaldirma_zamani is null"),
+    )
+    op.create_index(
+        "uq_grup_uyeligi_kullanici",
+        "grup_uyeligi",
+        ["yetki_grubu_kodu", "uye_kullanici_kodu"],
+        unique=True,
+        postgresql_where=sa.text("kaldirma_zamani is null"),
+    )
+    op.create_table(
+        "yetki_kaydi",
+        sa.Column(
+            "yetki_kaydi_kodu", sa.BigInteger(), sa.Identity(always=False), nullable=False, comment="Kaydin tekil kodu"
+        ),
+        sa.Column("kullanici_kodu", sa.BigInteger(), nullable=True, comment="Kullanici"),
+        sa.Column("yetki_grubu_kodu", sa.BigInteger(), nullable=True, comment="Grup"),
+        sa.Column("yetki", sa.String(length=40), nullable=False, comment="Yetkinin kodu: alan.eylem"),
+        sa.Column(
+            "kapsam_turu", sa.String(), nullable=False, comment="tum, laboratuvar, calisma_grubu, klinik, kurum, kendi"
+        ),
+        sa.Column(
+            "kapsam_degeri",
+            sa.String(length=30),
+            server_default="",
+            nullable=False,
+            comment="Kapsamin kodu; klinikte bos = kendi birimleri",
+        ),
+        sa.Column("yasak", sa.Boolean(), server_default=sa.text("false"), nullable=False, comment="Izin degil yasak"),
+        sa.Column("baslangic_tarihi", sa.Date(), nullable=True, comment="Ilk gecerli gun; bos = hemen"),
+        sa.Column("bitis_tarihi", sa.Date(), nullable=True, comment="Son gecerli gun; bos = suresiz"),
+        sa.Column("veren_kullanici_kodu", sa.BigInteger(), nullable=True, comment="Veren; bos = program"),
+        sa.Column(
+            "kayit_zamani",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="Kaydin olusturulma zamani",
+        ),
+        sa.Column("kaldirma_zamani", sa.DateTime(timezone=True), nullable=True, comment="Kaldirildigi zaman"),
+        sa.Column("kaldiran_kullanici_kodu", sa.BigInteger(), nullable=True, comment="Kaldiran"),
+        sa.CheckConstraint("bitis_tarihi >= baslangic_tarihi", name=op.f("ck_yetki_kaydi_sure")),
+        sa.CheckConstraint("num_nonnulls(kullanici_kodu, yetki_grubu_kodu) = 1", name=op.f("ck_yetki_kaydi_kime")),
+        sa.ForeignKeyConstraint(
+            ["kaldiran_kullanici_kodu"],
+            ["kullanici.kullanici_kodu"],
+            name=op.f("fk_yetki_kaydi_kaldiran_kullanici_kodu"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["kullanici_kodu"], ["kullanici.kullanici_kodu"], name=op.f("fk_yetki_kaydi_kullanici_kodu")
+        ),
+        sa.ForeignKeyConstraint(
+            ["veren_kullanici_kodu"], ["kullanici.kullanici_kodu"], name=op.f("fk_yetki_kaydi_veren_kullanici_kodu")
+        ),
+        sa.ForeignKeyConstraint(
+            ["yetki_grubu_kodu"], ["yetki_grubu.yetki_grubu_kodu"], name=op.f("fk_yetki_kaydi_yetki_grubu_kodu")
+        ),
+        sa.PrimaryKeyConstraint("yetki_kaydi_kodu", name=op.f("pk_yetki_kaydi")),
+        comment="Yetki kayitlari: kime, hangi yetki, hangi kapsamda; izin ya da yasak",
+    )
+    op.create_index("ix_yetki_kaydi_grup", "yetki_kaydi", ["yetki_grubu_kodu"], unique=False)
+    op.create_index("ix_yetki_kaydi_kullanici", "yetki_kaydi", ["kullanici_kodu"], unique=False)
+    op.add_column(
+        "calisma_grubu",
+        sa.Column("laboratuvar_birim_kodu", sa.BigInteger(), nullable=True, comment="Bagli oldugu laboratuvar (birim)"),
+    )
+    op.create_foreign_key(
+        op.f("fk_calisma_grubu_laboratuvar_birim_kodu"),
+        "calisma_grubu",
+        "birim",
+        ["laboratuvar_birim_kodu"],
+        ["birim_kodu"],
+    )
+
+    insert_first_groups(op.get_bind())
     op.get_bind().exec_driver_sql(GUARDS.read_text(encoding="utf-8").replace("%", "%%"))
 
 
