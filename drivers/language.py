@@ -284,6 +284,8 @@ class Law(_Part):
     """Where the LOINC code of a test goes in OBR-4, beside the analyser's own."""
     steps: Literal["echoed", "ignored"] = "echoed"
     """Whether OBR-2 of its results is our AWOS id, or something of its own that must not be looked up."""
+    strict: bool = True
+    """Whether its messages are held to the profile: broken content AE, another type or version AR."""
     roles: dict[str, Literal["result", "qc", "event"]] = {}
     """What becomes of specimens by SPM-11, beside P (result), L (result of the pool) and Q (qc); else an event."""
 

@@ -70,6 +70,8 @@ class Query(msgspec.Struct, kw_only=True):
     position: str | None = None
     isolate: str | None = None
     """HL7 LAW: asks only for the work of this child specimen, none of its parent."""
+    unasked: bool = False
+    """Not asked by the analyser: work is sent before the tube arrives (HL7 LAW broadcast)."""
     tray: bool = False
     """`rack` and `position` are those of a tray."""
     record: int = 0
@@ -169,6 +171,28 @@ class WorkOrder(msgspec.Struct, frozen=True, kw_only=True):
     position: str = ""
     role: Literal["P", "Q", "L"] = "P"
     """Patient, control, pool (HL7 LAW: SPM-11)."""
+
+
+class Shipment(msgspec.Struct, kw_only=True):
+    """A message that gives work to an analyser, until it is answered (HL7 LAW: OML^O33 of LAB-28)."""
+
+    control_id: str
+    payload: bytes
+    kind: Literal["NW", "CA", "DC"]
+    container: str = ""
+    references: list[str] = []
+    """The work steps in it, in order."""
+    attempts: int = 0
+    expires_at: datetime | None = None
+    """Not sent for the first time after this: the tube it was asked for is long past."""
+
+
+class StepAnswer(msgspec.Struct, frozen=True):
+    """What an analyser says to one work step."""
+
+    reference: str
+    outcome: str
+    """OK, UA, CR, UC."""
 
 
 class Delivery(msgspec.Struct, kw_only=True):

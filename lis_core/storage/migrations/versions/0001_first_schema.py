@@ -2069,6 +2069,7 @@ def upgrade() -> None:
             comment="Bundan sonra gonderilmez; bos = suresiz",
         ),
         sa.Column("yanit_kodu", sa.String(length=2), server_default="", nullable=False, comment="MSA-1"),
+        sa.Column("yanit_icerik", sa.LargeBinary(), nullable=True, comment="Yanitin baytlari"),
         sa.Column("yanit_aciklama", sa.String(), server_default="", nullable=False, comment="Cihazin aciklamasi"),
         sa.Column(
             "kayit_zamani",
