@@ -50,7 +50,7 @@ def trace(definition: Definition, text: bytes) -> Traced:
             break
         turned = text[part.start : part.end].translate(_TURNED)
         if turned == text[part.start : part.end]:
-            continue
+            turned = b"Zq"  # a sign without letters or digits: `%`
         again = definition.read(text[: part.start] + turned + text[part.end :]).observations
         if len(again) == len(reading.observations):
             _note(traced, record, part, again)

@@ -71,6 +71,8 @@ class AstmSession(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._open:
             self._book.heard()
+            if self._book.taps:
+                self._book.tapped("gelen", data)
             self._handle(self._link.receive_data(data, self._now()))
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -178,6 +180,8 @@ class AstmSession(asyncio.Protocol):
 
     def _write(self, data: bytes) -> None:
         if data and self._open and self._transport is not None:
+            if self._book.taps:
+                self._book.tapped("giden", data)
             self._transport.write(data)
 
     def _tick(self) -> None:

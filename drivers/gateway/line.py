@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -11,6 +12,12 @@ from drivers.protocols.astm_events import BrokenWhy, RefusedWhy, SendWhy
 
 SecondConnection = Literal["birlikte", "yenisi", "reddet"]
 """What happens when a second peer claims the line: both are served; the new one takes over; the new one is refused."""
+
+
+Direction = Literal["gelen", "giden"]
+Tap = Callable[[Direction, bytes], None]
+"""Told of every chunk of bytes as it comes and goes."""
+EventKind = Literal["bilgi", "sorun"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,10 @@ class LineBook:
         self.sessions: list[Session] = []
         self.events: deque[tuple[float, str]] = deque(maxlen=100)
         """Newest last: (time, Turkish sentence)."""
+        self.fresh: deque[tuple[float, EventKind, str]] = deque(maxlen=1000)
+        """Events that nobody has taken to the database yet."""
+        self.taps: tuple[Tap, ...] = ()
+        """Whoever listens to the bytes; empty nearly always, and then it costs one look per chunk."""
 
     def opened(self, session: Session) -> bool:
         """A peer connected. False = this line takes no second one; the caller hangs up."""
@@ -110,10 +121,26 @@ class LineBook:
         self.status.last_error = sentence
         self.status.last_error_at = time.time()
         self.status.changed = True
-        self.note(sentence)
+        self._remember("sorun", sentence)
 
     def note(self, sentence: str) -> None:
-        self.events.append((time.time(), sentence))
+        """Something worth knowing that is no error."""
+        self._remember("bilgi", sentence)
+
+    def _remember(self, kind: EventKind, sentence: str) -> None:
+        now = time.time()
+        self.events.append((now, sentence))
+        self.fresh.append((now, kind, sentence))
+
+    def tapped(self, direction: Direction, data: bytes) -> None:
+        """Bytes came or went; only called where `taps` holds somebody."""
+        for tap in self.taps:
+            tap(direction, data)
+
+    def follows(self, before: LineBook) -> None:
+        """The line opens again with other settings: what was not written yet, and who listens, goes with it."""
+        self.fresh = before.fresh
+        self.taps = before.taps
 
     def endpoint(self, is_open: bool, problem: str | None) -> None:
         """The endpoint opened, closed or failed."""

@@ -48,6 +48,8 @@ class MllpSession(asyncio.Protocol):
         if not self._open:
             return
         self._book.heard()
+        if self._book.taps:
+            self._book.tapped("gelen", data)
         self._handle(self._link.receive_data(data))
         if self._timer is not None:
             self._timer.cancel()
@@ -159,6 +161,8 @@ class MllpSession(asyncio.Protocol):
     def _send(self) -> None:
         data = self._link.data_to_send()
         if data and self._transport is not None and self._open:
+            if self._book.taps:
+                self._book.tapped("giden", data)
             self._transport.write(data)
 
 
