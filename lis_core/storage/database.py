@@ -161,7 +161,9 @@ class Work:
             if self._outbox or self._events or self._audit:
                 audit = _json(self._audit)
                 await raw.execute(_SEAL, (_json(self._outbox), _json(self._events), self.actor.chain, audit))
-            await self.session.commit()
+            await raw.commit()
+        # Nothing is left to commit; the connection goes back to the pool, out of its pipeline.
+        await self.session.commit()
 
 
 _SEAL = "select is_bitir(%s::jsonb, %s::jsonb, %s, %s::jsonb)"
