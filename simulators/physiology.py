@@ -75,6 +75,10 @@ _DERIVED = {  # code: (unit, low, high, decimals)
 }
 
 
+_CELLS = ("NEUT%", "MONO%", "EO%", "BASO%")
+MOST_WITHOUT_LYMPHOCYTES = 98.0
+
+
 def _number(text: str) -> float | None:
     return None if text == "-" else float(text)
 
@@ -114,7 +118,7 @@ class Body:
 
         Raises KeyError: unknown analyte, or one that is told in words.
         """
-        true = self._derived(code) if code in _DERIVED else self._drawn(code)
+        true = self._derived(code) if code in _DERIVED else self._share(code) if code in _CELLS else self._drawn(code)
         if run == 1:
             return true
         return max(true * (1 + Random(f"{self._seed}/{self._tube}/{code}/{run}").gauss(0, IMPRECISION)), 0.0)
@@ -155,11 +159,16 @@ class Body:
         ceiling = analyte.critical_high if analyte.critical_high is not None else analyte.high + 2 * width
         return dice.uniform(analyte.high + width / 50, analyte.high + (ceiling - analyte.high) / 2)
 
+    def _share(self, code: str) -> float:
+        """Several cell lines may be high at once, but there are never more than a hundred of a hundred cells."""
+        total = sum(self._drawn(cell) for cell in _CELLS)
+        return self._drawn(code) * min(1.0, MOST_WITHOUT_LYMPHOCYTES / total)
+
     def _derived(self, code: str) -> float:
         if code.endswith("#"):
             return self.value("WBC") * self.value(code[:-1] + "%") / 100
         if code == "LYMPH%":
-            return max(100 - sum(self.value(cell) for cell in ("NEUT%", "MONO%", "EO%", "BASO%")), 0.0)
+            return 100 - sum(self.value(cell) for cell in _CELLS)
         if code == "PCT":
             return self.value("PLT") * self.value("MPV") / 10_000
         haematocrit = self.value("HGB") * 100 / self.value("MCHC")
