@@ -117,11 +117,11 @@ def _waiting(line: EdgeLine, sheets: Mapping[str, Sheet]) -> list[str]:
 
 
 def after_given(sheet: Sheet, given: Given) -> Sheet:
-    """The sheet as the centre will have it once it has heard: the tests run on that instrument now."""
-    taken = {number for number, _ in given.tests}
+    """The sheet as the centre will have it once it has heard: what was given at its present version runs there now."""
+    taken = set(given.tests)
     tests = [
         msgspec.structs.replace(test, running_on=given.instrument_id, version=test.version + 1)
-        if test.id in taken
+        if (test.id, test.version) in taken
         else test
         for test in sheet.tests
     ]

@@ -81,6 +81,12 @@ async def note_all(work: Work) -> None:
     )
 
 
+async def note_pending(database: Database) -> None:
+    """`note_all` in a unit of work of its own."""
+    async with database.work(CENTRE) as work:
+        await note_all(work)
+
+
 async def gateways(database: Database, *, active: bool = False) -> list[GatewayRow]:
     """All gateways by name; active: only those in use."""
     async with database.reading() as session:

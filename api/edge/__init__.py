@@ -1,0 +1,1 @@
+"""Gateways that stand apart and the centre, over an MQTT 5 broker."""

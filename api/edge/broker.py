@@ -1,0 +1,95 @@
+"""The broker between gateways and the centre: how it is reached, which topic carries what.
+
+| topic                       | from    | to      | what |
+|-----------------------------|---------|---------|------|
+| `numune/teslim/<g>/<line>`  | gateway | a core  | deliveries of one line, in order (QoS 1, shared subscription) |
+| `numune/verildi/<g>`        | gateway | a core  | work that was given to an analyser (QoS 1, shared subscription) |
+| `numune/onay/<g>`           | core    | gateway | keys that are committed: the spool may forget them (QoS 1) |
+| `numune/ayar/<g>`           | core    | gateway | lines, instruments, site definitions (retained) |
+| `numune/is/<g>/<order>`     | core    | gateway | an order's pending work (retained; empty = nothing pending) |
+| `numune/durum/<g>`          | gateway | a core  | how the gateway is (QoS 0) |
+| `numune/isaret/<g>`         | gateway | itself  | a mark behind what is retained: nothing else is pending |
+
+Whatever is lost or told twice between the two, a key is stored once: the broker need not be trusted with more than
+"at least once".
+"""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import aiomqtt
+import msgspec
+
+from drivers.messages import Delivery
+from lis_core.domain.edge import EdgeConfiguration, EdgeStatus, Given
+from lis_core.domain.offering import Sheet
+
+ROOT = "numune"
+KEEPALIVE = 15
+IN_FLIGHT = 100
+
+encode = msgspec.msgpack.Encoder().encode
+decode_deliveries = msgspec.msgpack.Decoder(list[Delivery]).decode
+decode_keys = msgspec.msgpack.Decoder(list[str]).decode
+decode_given = msgspec.msgpack.Decoder(Given).decode
+decode_status = msgspec.msgpack.Decoder(EdgeStatus).decode
+decode_configuration = msgspec.msgpack.Decoder(EdgeConfiguration).decode
+decode_sheet = msgspec.msgpack.Decoder(Sheet).decode
+
+
+def topic(kind: str, gateway: str, *rest: str) -> str:
+    return "/".join((ROOT, kind, gateway, *rest))
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """How to reach it: `mqtt://[user:password@]host[:port]` or `mqtts://` with certificates."""
+
+    url: str
+    ca: Path | None = None
+    """Who signed the broker's certificate; None with mqtts: the system's authorities."""
+    certificate: Path | None = None
+    key: Path | None = None
+
+    def client(self, identifier: str, **options: Any) -> aiomqtt.Client:
+        """A connection to open with `async with`. Raises ValueError for an address that is none."""
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname:
+            raise ValueError(f"aracı adresi mqtt:// ya da mqtts:// ile başlamalı: {self.url!r}")
+        secure = parts.scheme == "mqtts"
+        context = None
+        if secure:
+            context = ssl.create_default_context(cafile=str(self.ca) if self.ca else None)
+            context.minimum_version = ssl.TLSVersion.TLSv1_2
+            if self.certificate is not None:
+                context.load_cert_chain(self.certificate, self.key)
+        return aiomqtt.Client(
+            parts.hostname,
+            parts.port or (8883 if secure else 1883),
+            username=unquote(parts.username) if parts.username else None,
+            password=unquote(parts.password) if parts.password else None,
+            identifier=identifier,
+            protocol=aiomqtt.ProtocolVersion.V5,
+            clean_start=True,
+            keepalive=KEEPALIVE,
+            tls_context=context,
+            max_inflight_messages=IN_FLIGHT,
+            **options,
+        )
+
+
+def payload_of(message: aiomqtt.Message) -> bytes:
+    """The bytes of a message; empty where it has none."""
+    return bytes(message.payload) if isinstance(message.payload, bytes | bytearray) else b""
+
+
+def broker_files(config: dict[str, Any]) -> dict[str, Path | None]:
+    """The certificates of a settings file: table `araci` with `yetkili`, `sertifika`, `anahtar`."""
+    table = config.get("araci", {})
+    names = (("ca", "yetkili"), ("certificate", "sertifika"), ("key", "anahtar"))
+    return {field: Path(table[word]) if table.get(word) else None for field, word in names}

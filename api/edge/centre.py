@@ -1,0 +1,181 @@
+"""The core's side of the broker: takes what gateways send, tells them what is committed and what is to be run.
+
+Any number of cores share the subscriptions; the database decides who tells the gateways (`changed_sheets`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import aiomqtt
+import msgspec
+
+from api.edge.broker import (
+    Broker,
+    decode_deliveries,
+    decode_given,
+    decode_status,
+    encode,
+    payload_of,
+    topic,
+)
+from drivers.messages import Delivery
+from lis_core.domain.edge import EdgeConfiguration
+from lis_core.domain.offering import Sheet
+from lis_core.services import gateways
+from lis_core.services.ingest import Ingest
+from lis_core.storage.database import Database
+
+log = logging.getLogger(__name__)
+
+GROUP = "cekirdek"
+IDLE_SECONDS = 0.5
+LOOK_SECONDS = 3.0
+RECONNECT_SECONDS = 1.0
+
+
+class Centre:
+    """Run it beside ingest; give it every confirmation."""
+
+    def __init__(self, database: Database, ingest: Ingest, broker: Broker, definitions: Path) -> None:
+        self._database = database
+        self._ingest = ingest
+        self._broker = broker
+        self._definitions = definitions
+        self._owners: dict[str, str] = {}
+        """Which gateway waits for the confirmation of a key."""
+        self._confirmations: asyncio.Queue[tuple[str, list[str]]] = asyncio.Queue()
+        self._configurations: dict[str, EdgeConfiguration] = {}
+        self.connected = False
+
+    def confirmed(self, keys: Sequence[str]) -> None:
+        """These are committed."""
+        told: dict[str, list[str]] = {}
+        for key in keys:
+            gateway = self._owners.pop(key, None)
+            if gateway is not None:
+                told.setdefault(gateway, []).append(key)
+        for gateway, own in told.items():
+            self._confirmations.put_nowait((gateway, own))
+
+    async def run(self) -> None:
+        """Until cancelled; a broker that is away is waited for."""
+        while True:
+            try:
+                async with self._broker.client(f"numune-cekirdek-{uuid.uuid4().hex[:12]}") as client:
+                    await self._talk(client)
+            except (aiomqtt.MqttError, OSError, ExceptionGroup) as error:
+                if isinstance(error, ExceptionGroup) and error.split((aiomqtt.MqttError, OSError))[1] is not None:
+                    raise
+                log.warning("broker lost", extra={"action": "broker_lost", "why": type(error).__name__})
+            self.connected = False
+            await asyncio.sleep(RECONNECT_SECONDS)
+
+    async def _talk(self, client: aiomqtt.Client) -> None:
+        self._configurations.clear()
+        for kind in ("teslim/+/+", "verildi/+", "durum/+"):
+            await client.subscribe(f"$share/{GROUP}/numune/{kind}", qos=1)
+        self.connected = True
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._listen(client))
+            group.create_task(self._confirm(client))
+            group.create_task(self._again(self._tell_work, client, IDLE_SECONDS))
+            group.create_task(self._again(self._tell_configuration, client, LOOK_SECONDS))
+
+    # -- from the gateways
+
+    async def _listen(self, client: aiomqtt.Client) -> None:
+        async for message in client.messages:
+            _, kind, gateway, *_rest = str(message.topic).split("/")
+            try:
+                await self._take(kind, gateway, payload_of(message))
+            except msgspec.MsgspecError as error:
+                log.error("unreadable from a gateway", exc_info=error, extra={"action": "gateway_unreadable"})
+        raise aiomqtt.MqttError("bağlantı kapandı")
+
+    async def _take(self, kind: str, gateway: str, payload: bytes) -> None:
+        if kind == "teslim":
+            for delivery in decode_deliveries(payload):
+                await self._put(gateway, delivery)
+        elif kind == "verildi":
+            given = decode_given(payload)
+            if await self._tried(gateways.record_given(self._database, gateway, given)):
+                self._confirmations.put_nowait((gateway, [given.key]))
+        elif kind == "durum":
+            await self._tried(gateways.record_status(self._database, gateway, decode_status(payload)))
+
+    async def _put(self, gateway: str, delivery: Delivery) -> None:
+        self._owners[delivery.key] = gateway
+        await self._ingest.put(delivery)
+
+    async def _tried(self, work: object) -> bool:
+        """False where the database is away: the gateway tells it again."""
+        try:
+            await work  # type: ignore[misc]
+        except Exception:
+            log.exception("news of a gateway not stored", extra={"action": "gateway_news_failed"})
+            return False
+        return True
+
+    # -- to the gateways
+
+    async def _confirm(self, client: aiomqtt.Client) -> None:
+        while True:
+            gateway, keys = await self._confirmations.get()
+            try:
+                await client.publish(topic("onay", gateway), encode(keys), qos=1)
+            except aiomqtt.MqttError:
+                self._confirmations.put_nowait((gateway, keys))  # told when the broker is back
+                raise
+
+    async def _again(self, work: Callable[[aiomqtt.Client], object], client: aiomqtt.Client, seconds: float) -> None:
+        while True:
+            try:
+                await work(client)  # type: ignore[misc]
+            except aiomqtt.MqttError:
+                raise
+            except Exception:
+                log.exception("gateways not told", extra={"action": "gateways_not_told"})
+            await asyncio.sleep(seconds)
+
+    async def _tell_configuration(self, client: aiomqtt.Client) -> None:
+        definitions = await asyncio.to_thread(self._site_definitions)
+        changed = False
+        for row in await gateways.gateways(self._database, active=True):
+            told = await gateways.configuration(self._database, row.name, definitions)
+            if self._configurations.get(row.name) != told:
+                await client.publish(topic("ayar", row.name), encode(told), qos=1, retain=True)
+                changed = changed or row.name in self._configurations
+                self._configurations[row.name] = told
+        if changed:  # other instruments, other codes: what each gateway must know of an order may be another thing
+            await gateways.note_pending(self._database)
+
+    def _site_definitions(self) -> dict[str, str]:
+        if not self._definitions.is_dir():
+            return {}
+        return {path.name: path.read_text(encoding="utf-8") for path in sorted(self._definitions.glob("*.toml"))}
+
+    async def _tell_work(self, client: aiomqtt.Client) -> None:
+        while self._configurations:
+            async with gateways.changed_sheets(self._database) as told:
+                publications = [
+                    client.publish(topic("is", name, number), _payload(sheet, configuration), qos=1, retain=True)
+                    for name, configuration in self._configurations.items()
+                    for number, sheet in told
+                ]
+                await asyncio.gather(*publications)
+            if not told:
+                return
+
+
+def _payload(sheet: Sheet | None, configuration: EdgeConfiguration) -> bytes:
+    """The order's work that an instrument of this gateway can run; empty where there is none."""
+    if sheet is None:
+        return b""
+    runs = {test for line in configuration.lines for test in line.runs}
+    tests = [test for test in sheet.tests if test.test_id in runs]
+    return encode(msgspec.structs.replace(sheet, tests=tests)) if tests else b""

@@ -1,0 +1,210 @@
+"""A gateway's way to the centre: deliveries out, confirmations back, whatever the line does."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+import aiomqtt
+import msgspec
+
+from api.edge.broker import (
+    Broker,
+    decode_configuration,
+    decode_keys,
+    decode_sheet,
+    encode,
+    payload_of,
+    topic,
+)
+from api.edge.store import EdgeStore
+from drivers.messages import Delivery
+from lis_core.domain.edge import EdgeConfiguration, EdgeStatus
+
+log = logging.getLogger(__name__)
+
+BATCH = 200
+"""Deliveries of one line in one message."""
+MOST_HELD = 16 * 1024 * 1024
+"""Bytes of deliveries in memory; beyond this they stay in the spool."""
+BATCH_BYTES = 1024 * 1024
+AGAIN_SECONDS = 20.0
+"""A batch that is not confirmed by then is sent again: the core that took it may be gone."""
+RECONNECT_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0)
+STATUS_SECONDS = 2.0
+
+
+@dataclass(slots=True)
+class _Line:
+    """Deliveries of one line: those that wait, and the batch that is with the centre."""
+
+    waiting: deque[Delivery] = field(default_factory=deque)
+    on_the_way: dict[str, Delivery] = field(default_factory=dict)
+    sent_at: float = 0.0
+
+
+class CentreLink:
+    """One batch of a line is with the centre at a time: so its messages are stored in the order in which they came,
+    whichever core takes the batch."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        gateway: str,
+        store: EdgeStore,
+        *,
+        confirmed: Callable[[Sequence[str]], None],
+        configured: Callable[[EdgeConfiguration], Awaitable[None]],
+        status: Callable[[], EdgeStatus],
+    ) -> None:
+        self._broker = broker
+        self._gateway = gateway
+        self._store = store
+        self._confirmed = confirmed
+        self._configured = configured
+        self._status = status
+        self._lines: dict[str, _Line] = {}
+        self._bytes = 0
+        self._room = asyncio.Event()
+        self._room.set()
+        self._moved = asyncio.Event()
+        self._seen: set[str] | None = None
+        self.connected = False
+        self.problem = "Merkeze henüz bağlanılmadı."
+
+    async def deliver(self, delivery: Delivery) -> None:
+        """Take a delivery over; waits while too much is unconfirmed: the spool has it."""
+        await self._room.wait()
+        self._lines.setdefault(delivery.line, _Line()).waiting.append(delivery)
+        self._bytes += len(delivery.raw)
+        if self._bytes >= MOST_HELD:
+            self._room.clear()
+        self._moved.set()
+
+    def given(self) -> None:
+        """Something in the store waits to be told."""
+        self._moved.set()
+
+    async def run(self) -> None:
+        """Stay connected until cancelled."""
+        tries = 0
+        while True:
+            try:
+                async with self._broker.client(f"numune-gecit-{self._gateway}") as client:
+                    tries = 0
+                    await self._talk(client)
+            except (aiomqtt.MqttError, OSError, ExceptionGroup) as error:
+                if isinstance(error, ExceptionGroup) and error.split((aiomqtt.MqttError, OSError))[1] is not None:
+                    raise
+                self.problem = f"Merkeze ulaşılamıyor: {_first(error)}"
+            self.connected = False
+            await asyncio.sleep(RECONNECT_SECONDS[min(tries, len(RECONNECT_SECONDS) - 1)])
+            tries += 1
+
+    async def _talk(self, client: aiomqtt.Client) -> None:
+        for line in self._lines.values():
+            line.sent_at = 0.0  # what was under way is told again
+        self._seen = set()
+        for kind in ("onay", "ayar", "isaret"):
+            await client.subscribe(topic(kind, self._gateway), qos=1)
+        await client.subscribe(topic("is", self._gateway, "+"), qos=1)
+        # Comes back behind everything retained: what was not named until then is no longer pending.
+        await client.publish(topic("isaret", self._gateway), b"", qos=1)
+        self.connected, self.problem = True, ""
+        self._moved.set()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._listen(client))
+            group.create_task(self._send(client))
+            group.create_task(self._tell_status(client))
+
+    # -- from the centre
+
+    async def _listen(self, client: aiomqtt.Client) -> None:
+        async for message in client.messages:
+            parts = str(message.topic).split("/")
+            try:
+                await self._take(parts, payload_of(message))
+            except (msgspec.MsgspecError, IndexError) as error:
+                log.error("unreadable from the centre", exc_info=error, extra={"action": "centre_unreadable"})
+        raise aiomqtt.MqttError("bağlantı kapandı")
+
+    async def _take(self, parts: list[str], payload: bytes) -> None:
+        kind = parts[1]
+        if kind == "onay":
+            await self._acknowledged(decode_keys(payload))
+        elif kind == "is":
+            if self._seen is not None:
+                self._seen.add(parts[3])
+            await self._store.put(parts[3], decode_sheet(payload) if payload else None)
+        elif kind == "ayar" and payload:
+            await self._configured(decode_configuration(payload))
+        elif kind == "isaret" and self._seen is not None:
+            gone = await self._store.only(self._seen)
+            self._seen = None
+            if gone:
+                log.info("work list swept", extra={"action": "work_list_swept", "orders": gone})
+
+    async def _acknowledged(self, keys: list[str]) -> None:
+        told = [key for key in keys if key in self._store.untold]
+        if told:
+            await self._store.told(told)
+        stored = set(keys)
+        done = []
+        for line in self._lines.values():
+            for key in stored & line.on_the_way.keys():
+                self._bytes -= len(line.on_the_way.pop(key).raw)
+                done.append(key)
+        if self._bytes < MOST_HELD:
+            self._room.set()
+        if done:
+            self._confirmed(done)
+        self._moved.set()
+
+    # -- to the centre
+
+    async def _send(self, client: aiomqtt.Client) -> None:
+        loop = asyncio.get_running_loop()
+        told_at: dict[str, float] = {}
+        while True:
+            self._moved.clear()
+            now = loop.time()
+            for key, given in list(self._store.untold.items()):
+                if now - told_at.get(key, 0.0) > AGAIN_SECONDS:
+                    told_at[key] = now
+                    await client.publish(topic("verildi", self._gateway), encode(given), qos=1)
+            for name, line in list(self._lines.items()):
+                if not line.on_the_way:
+                    self._next_batch(line)
+                elif line.sent_at and now - line.sent_at < AGAIN_SECONDS:
+                    continue
+                if line.on_the_way:
+                    line.sent_at = now
+                    payload = encode(list(line.on_the_way.values()))
+                    await client.publish(topic("teslim", self._gateway, name), payload, qos=1)
+            try:
+                async with asyncio.timeout(AGAIN_SECONDS / 4):
+                    await self._moved.wait()
+            except TimeoutError:
+                continue
+
+    @staticmethod
+    def _next_batch(line: _Line) -> None:
+        size = 0
+        while line.waiting and len(line.on_the_way) < BATCH and size < BATCH_BYTES:
+            delivery = line.waiting.popleft()
+            line.on_the_way[delivery.key] = delivery
+            size += len(delivery.raw)
+
+    async def _tell_status(self, client: aiomqtt.Client) -> None:
+        while True:
+            await client.publish(topic("durum", self._gateway), encode(self._status()), qos=0)
+            await asyncio.sleep(STATUS_SECONDS)
+
+
+def _first(error: BaseException) -> str:
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return str(error) or type(error).__name__
