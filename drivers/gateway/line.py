@@ -138,9 +138,8 @@ class LineBook:
             tap(direction, data)
 
     def follows(self, before: LineBook) -> None:
-        """The line opens again with other settings: what was not written yet, and who listens, goes with it."""
+        """The line opens again with other settings: what was not written yet goes with it."""
         self.fresh = before.fresh
-        self.taps = before.taps
 
     def endpoint(self, is_open: bool, problem: str | None) -> None:
         """The endpoint opened, closed or failed."""

@@ -1,0 +1,193 @@
+"""Beside a gateway: writes the history of its lines, their bytes while somebody watches, and does trials of lines.
+
+Runs wherever the gateway runs. When the database is away the lines go on; their newest events wait in memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from itertools import groupby
+
+from drivers.gateway.gateway import Gateway
+from drivers.gateway.line import Direction, EventKind, LineBook, LineSpec
+from drivers.gateway.probe import try_line
+from drivers.site import SiteCatalog
+from lis_core.services.line_watch import (
+    Chunk,
+    Event,
+    TrialRequest,
+    begin_trial,
+    clean_up,
+    trial_step,
+    wanted,
+    write_events,
+    write_traffic,
+)
+from lis_core.storage.database import Database
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+"""How soon the gateway sees what a screen wants."""
+FLUSH_SECONDS = 0.25
+"""How often the bytes of a watched line are written."""
+CLEAN_TURNS = 900
+MOST_WAITING = 2_000
+"""Chunks of one watched line that wait to be written; older ones are dropped: a screen shows what is now."""
+MOST_TRIALS = 8
+
+
+class LineDesk:
+    """One for each gateway process that has the database."""
+
+    def __init__(self, database: Database, gateway: Gateway) -> None:
+        self._database = database
+        self._gateway = gateway
+        self._waiting: dict[str, deque[Chunk]] = {}
+        self._taps: dict[str, tuple[LineBook, Callable[[Direction, bytes], None]]] = {}
+        self._trials: dict[int, asyncio.Task[None]] = {}
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        flushing = asyncio.create_task(self._flush_traffic())
+        turn = 0
+        try:
+            while True:
+                try:
+                    await self._turn(turn)
+                except Exception:
+                    # The database is away: history and traffic wait, the lines know nothing of it (invariant 10).
+                    log.exception("line desk turn failed", extra={"action": "line_desk_failed"})
+                turn += 1
+                await asyncio.sleep(LOOK_SECONDS)
+        finally:
+            flushing.cancel()
+            for task in self._trials.values():
+                task.cancel()
+            await asyncio.gather(flushing, *self._trials.values(), return_exceptions=True)
+
+    async def _turn(self, turn: int) -> None:
+        now = await wanted(self._database)
+        self._listen_to(now.watched)
+        for trial in now.trials:
+            if trial.id not in self._trials and len(self._trials) < MOST_TRIALS:
+                task = self._trials[trial.id] = asyncio.create_task(self._try(trial))
+                task.add_done_callback(lambda _, done=trial.id: self._trials.pop(done, None))  # type: ignore[misc]
+        await self.write_history()
+        if turn % CLEAN_TURNS == 0:
+            await clean_up(self._database)
+
+    # -- history
+
+    async def write_history(self) -> None:
+        """Every line's new events, in one statement."""
+        taken = {name: _taken(book) for name, book in self._gateway.lines.items() if book.fresh}
+        try:
+            await write_events(self._database, _events(taken))
+        except Exception:
+            for name, events in taken.items():
+                self._gateway.lines[name].fresh.extendleft(reversed(events))
+            raise
+
+    # -- traffic
+
+    def _listen_to(self, watched: frozenset[str]) -> None:
+        """Taps on the watched lines, and on no other."""
+        for name, (book, tap) in list(self._taps.items()):
+            if name not in watched or self._gateway.lines.get(name) is not book:
+                book.taps = tuple(other for other in book.taps if other is not tap)
+                del self._taps[name]
+        for name in watched:
+            book = self._gateway.lines.get(name)
+            if book is not None and name not in self._taps:
+                tap = self._tap(name)
+                book.taps = (*book.taps, tap)
+                self._taps[name] = (book, tap)
+
+    def _tap(self, name: str) -> Callable[[Direction, bytes], None]:
+        waiting = self._waiting.setdefault(name, deque(maxlen=MOST_WAITING))
+
+        def tap(direction: Direction, data: bytes) -> None:
+            waiting.append(Chunk(name, time.time(), direction, bytes(data)))
+
+        return tap
+
+    async def _flush_traffic(self) -> None:
+        while True:
+            await asyncio.sleep(FLUSH_SECONDS)
+            chunks = [chunk for waiting in self._waiting.values() for chunk in _joined(waiting)]
+            if not chunks:
+                continue
+            for waiting in self._waiting.values():
+                waiting.clear()
+            try:
+                await write_traffic(self._database, chunks)
+            except Exception:
+                log.exception("traffic not written", extra={"action": "traffic_not_written"})
+
+    # -- trials
+
+    async def _try(self, trial: TrialRequest) -> None:
+        if not await begin_trial(self._database, trial.id):
+            return
+        steps: list[tuple[float, str]] = []
+        spec = LineSpec(trial.name, trial.kind, trial.protocol, trial.address, "", trial.settings)  # type: ignore[arg-type]
+        writing = asyncio.create_task(self._tell(trial.id, steps))
+        try:
+            verdict, sentence = await try_line(
+                spec, trial.seconds, lambda said: steps.append((time.time(), said)), self._open_at(spec)
+            )
+        except Exception as error:
+            log.exception("trial failed", extra={"action": "trial_failed"})
+            verdict, sentence = "kotu", f"Deneme yapılamadı: {error}"
+        finally:
+            writing.cancel()
+        await trial_step(self._database, trial.id, [*steps, (time.time(), sentence)], verdict)
+
+    def _open_at(self, spec: LineSpec) -> LineBook | None:
+        """The line that has this address open, whatever its name: a port can be had once."""
+        for book in self._gateway.lines.values():
+            if book.status.listening and (book.spec.kind, book.spec.address) == (spec.kind, spec.address):
+                return book
+        return None
+
+    async def _tell(self, trial_id: int, steps: list[tuple[float, str]]) -> None:
+        told = 0
+        while True:
+            await asyncio.sleep(0.4)
+            if len(steps) > told:
+                told = len(steps)
+                await trial_step(self._database, trial_id, list(steps))
+
+
+def _taken(book: LineBook) -> list[tuple[float, EventKind, str]]:
+    taken = list(book.fresh)
+    book.fresh.clear()
+    return taken
+
+
+def _events(taken: dict[str, list[tuple[float, EventKind, str]]]) -> Iterable[Event]:
+    """Events of all lines; the same sentence again and again is one event with a count."""
+    for name, events in taken.items():
+        for (kind, sentence), same in groupby(events, key=lambda event: (event[1], event[2])):
+            times = [at for at, _, _ in same]
+            yield Event(name, kind, sentence, len(times), times[0], times[-1])
+
+
+def _joined(waiting: deque[Chunk]) -> Iterable[Chunk]:
+    """Neighbouring bytes of one direction as one chunk."""
+    for direction, same in groupby(waiting, key=lambda chunk: chunk.direction):
+        chunks = list(same)
+        yield Chunk(chunks[0].line, chunks[0].at, direction, b"".join(chunk.content for chunk in chunks))
+
+
+async def follow_definitions(site: SiteCatalog, gateway: Gateway) -> None:
+    """Take up changed site definitions, without a restart."""
+    if site.changed() and await asyncio.to_thread(site.refresh):
+        await gateway.use(site.catalog)
+        for fault in site.faults:
+            log.error("site definition left out: %s", fault, extra={"action": "definition_left_out"})
