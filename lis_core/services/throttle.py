@@ -1,0 +1,88 @@
+"""Guessing gets slow for the guesser, and only for him.
+
+Attempts are counted before the password is looked at, so that parallel guesses count as well, in two places: per name
+and address, and per address over all names. A browser in which the person has signed in before is counted on its own:
+whatever others try, from wherever, he is not slowed there. There is no lock per name alone, which anybody could close.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from lis_core.domain import errors
+from lis_core.domain.errors import NumuneError
+from lis_core.storage.database import Actor, Database, Work
+from lis_core.storage.tables import LoginFailure
+
+FREE_ATTEMPTS = 5
+"""Wrong passwords in a row that cost nothing; each further one doubles the wait, from one second on."""
+FREE_FROM_ADDRESS = 30
+"""The same over all names of one address: a hospital stands behind one."""
+LONGEST_WAIT = timedelta(minutes=5)
+FORGOTTEN_AFTER = timedelta(minutes=15)
+"""Without a further attempt the count starts anew."""
+
+_EVERYBODY = ""
+"""Stands for the name where an address is counted over all names; nobody is called that."""
+
+
+def waiting_time(wrong: int, free: int = FREE_ATTEMPTS) -> timedelta:
+    """How long after `wrong` wrong attempts in a row the next one must wait."""
+    if wrong < free:
+        return timedelta(0)
+    return min(LONGEST_WAIT, timedelta(seconds=2.0 ** min(wrong - free, 20)))
+
+
+def counters(name: str, address: str, device_id: int | None) -> list[tuple[str, str, int]]:
+    """What an attempt counts against: name, place, free attempts."""
+    if device_id is not None:
+        return [(name, f"cihaz:{device_id}", FREE_ATTEMPTS)]
+    return [(_EVERYBODY, address, FREE_FROM_ADDRESS), (name, address, FREE_ATTEMPTS)]
+
+
+async def count_attempt(db: Database, name: str, address: str, device_id: int | None = None) -> None:
+    """Count this attempt, or refuse it because too many wrong ones came before it. Raises TOO_MANY_ATTEMPTS."""
+    async with db.work(Actor(name=name, address=address)) as work:
+        await work.session.execute(delete(LoginFailure).where(LoginFailure.last_at < work.now - timedelta(days=1)))
+        for counter in counters(name, address, device_id):
+            await _count(work, *counter)
+
+
+async def _count(work: Work, name: str, place: str, free: int) -> None:
+    session, now = work.session, work.now
+    await session.execute(
+        insert(LoginFailure).values(username=name, address=place, last_at=now).on_conflict_do_nothing()
+    )
+    row = (
+        await session.scalars(
+            select(LoginFailure).where(LoginFailure.username == name, LoginFailure.address == place).with_for_update()
+        )
+    ).one()
+    if now - row.last_at > FORGOTTEN_AFTER:
+        row.count = 0
+    wait = waiting_time(row.count, free)
+    left = row.last_at + wait - now
+    if wait and left > timedelta(0):
+        raise NumuneError(errors.TOO_MANY_ATTEMPTS, seconds=int(left.total_seconds()) + 1)
+    row.count += 1
+    row.last_at = now
+    if coming := waiting_time(row.count, free):
+        # kept also where the attempt turns out right: then the success stands beside it
+        work.audit(
+            "giris_bekletme", "kullanici", name, None, {"yer": place, "deneme": row.count, "saniye": coming.seconds}
+        )
+
+
+async def forgive(work: Work, name: str, address: str, device_id: int | None = None) -> None:
+    """A success: its own failures are forgotten, and it does not count against its address."""
+    for who, place, _ in counters(name, address, device_id):
+        found = (LoginFailure.username == who, LoginFailure.address == place)
+        if who == _EVERYBODY:
+            await work.session.execute(
+                update(LoginFailure).where(*found).values(count=func.greatest(LoginFailure.count - 1, 0))
+            )
+        else:
+            await work.session.execute(delete(LoginFailure).where(*found))
