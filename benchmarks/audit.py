@@ -12,6 +12,7 @@ import asyncio
 import hashlib
 import itertools
 import json
+import re
 import sys
 import tempfile
 import time
@@ -28,6 +29,7 @@ from benchmarks.laboratory import place_orders
 from benchmarks.messages import RESULTS
 from drivers.messages import Delivery, Observation
 from lis_core.demo import load_demo
+from lis_core.services import audit_chain
 from lis_core.services.ingest_batch import apply_batch
 from lis_core.storage.database import Database, Work
 from lis_core.storage.embedded import EmbeddedServer
@@ -94,7 +96,7 @@ async def ingest_cost(url: str, rounds: int, messages: int) -> dict[str, Any]:
     try:
         for turn in range(2 * rounds + 2):
             batch = [delivery(next(numbers)) for _ in range(messages)]
-            kind = ("with", "without")[turn % 2]
+            kind = ("with", "without")[(turn + turn // 2) % 2]  # each goes first as often as the other
             started, processor = time.perf_counter(), time.process_time()
             if kind == "with":
                 await _apply(database, batch)
@@ -120,6 +122,92 @@ async def _apply(database: Database, deliveries: list[Delivery]) -> None:
         await apply_batch(database, deliveries[first : first + BATCH])
 
 
+_FILL = """
+select denetim_ekle('uzun', (
+    select jsonb_agg(jsonb_build_object(
+        'zaman', timestamptz '2028-01-01' + (%(first)s + n) * %(step)s * interval '1 second',
+        'kullanici_kodu', n %% 300,
+        'yapan', 'kisi' || n %% 300, 'adres', '10.0.0.' || n %% 250, 'islem', 'goruntuledi', 'nesne_turu', 'ekran',
+        'nesne_kodu', '/istem/{number}', 'sonraki', jsonb_build_object('istemler', jsonb_build_array(n)),
+        'hastalar', jsonb_build_array(hashint8(%(first)s + n) & 131071, hashint8(%(first)s + n + 9000000) & 131071)
+    ) order by n) from generate_series(1, %(count)s) n))
+"""
+MONTHS = 24
+
+
+def length(url: str, rows: int) -> dict[str, Any]:
+    """A long audit: how fast it grows, what the usual questions cost, which partitions and indexes they use."""
+    step = MONTHS * 30 * 86_400 / rows
+    figures: dict[str, Any] = {"rows": rows}
+    with psycopg.connect(url, autocommit=True) as connection:
+        for month in range(MONTHS + 1):
+            connection.execute(
+                "select denetim_bolum_ac((date '2028-01-01' + make_interval(months => %s))::date)", (month,)
+            )
+        started = time.perf_counter()
+        for first in range(0, rows, 10_000):
+            connection.execute(_FILL, {"first": first, "step": step, "count": min(10_000, rows - first)})
+        figures["append_us_per_row"] = (time.perf_counter() - started) / rows * 1e6
+        connection.execute("vacuum analyze denetim")
+        figures["bytes_per_row"] = connection.execute(
+            "select sum(pg_total_relation_size(inhrelid))::float8 / %s from pg_inherits "
+            "where inhparent = 'denetim'::regclass",
+            (rows,),
+        ).fetchone()[0]  # type: ignore[index]
+        for name, question in _QUESTIONS.items():
+            figures[name] = _timed(connection, question)
+    figures["verify"] = asyncio.run(_verify(url))
+    return figures
+
+
+_QUESTIONS = {
+    "who saw this patient, ever": "with bulunan as materialized (select * from denetim where hastalar @> array[4711::bigint]) "
+    "select * from bulunan order by zaman desc limit 100",
+    "who saw this patient, one month": "with bulunan as materialized (select * from denetim "
+    "where hastalar @> array[4711::bigint] and zaman >= '2029-03-01' "
+    "and zaman < '2029-04-01') select * from bulunan order by zaman desc limit 100",
+    "what did this person do, one day": "select * from denetim where yapan = 'kisi17' and zaman >= '2029-03-05' "
+    "and zaman < '2029-03-06' order by zaman desc limit 100",
+    "the newest page": "select * from denetim order by zaman desc, sira desc limit 100",
+}
+
+
+def _timed(connection: psycopg.Connection[Any], question: str) -> dict[str, Any]:
+    """Milliseconds of the second run, and what the plan touches."""
+    connection.execute(question)
+    started = time.perf_counter()
+    found = connection.execute(question).fetchall()
+    spent = time.perf_counter() - started
+    plan = json.dumps(connection.execute("explain (format json) " + question).fetchone())
+    nodes = set(re.findall(r'"Node Type": "([^"]+)"', plan))
+    return {
+        "ms": round(spent * 1e3, 2),
+        "rows": len(found),
+        "partitions": len(set(re.findall(r'"Relation Name": "([^"]+)"', plan))),
+        "indexes": sorted(
+            {
+                re.sub(r"denetim_\d{4}_\d\d_|denetim_diger_", "", name)
+                for name in re.findall(r'"Index Name": "([^"]+)"', plan)
+            }
+        ),
+        "sequential": "Seq Scan" in nodes,
+    }
+
+
+async def _verify(url: str) -> dict[str, Any]:
+    database = Database(url)
+    try:
+        started = time.perf_counter()
+        problems = await audit_chain.verify_new(database)
+        first = time.perf_counter() - started
+        started = time.perf_counter()
+        problems += await audit_chain.verify_new(database)
+        again = time.perf_counter() - started
+    finally:
+        await database.close()
+    return {"problems": len(problems), "all_seconds": round(first, 1), "nothing_new_seconds": round(again, 3)}
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.audit", description=__doc__)
     parser.add_argument("--rounds", type=int, default=12)
@@ -131,6 +219,8 @@ def main(argv: list[str] | None = None) -> int:
         upgrade(url)
         if arguments.rounds:
             figures["ingest"] = asyncio.run(ingest_cost(url, arguments.rounds, arguments.messages))
+        if arguments.rows:
+            figures["length"] = length(url, arguments.rows)
         with psycopg.connect(url, autocommit=True) as connection:
             figures["server"] = connection.execute("show server_version").fetchone()[0]  # type: ignore[index]
             figures["bound"] = connection.execute("select count(*) from tetkik_sonuc").fetchone()[0]  # type: ignore[index]

@@ -1,7 +1,7 @@
 """Who saw what, and who was refused: the part of the audit that no change of a row brings along.
 
-A page shows values of patients: what it showed is gathered while it is made (`viewed`) and written as one row before the
-page leaves, whatever the number of values on it. Requests that end at the same moment share one transaction. Chain
+A page shows values of patients: what it showed is gathered while it is made (`viewed`) and written as one row before
+the page leaves, whatever the number of values on it. Requests that end at the same moment share one transaction. Chain
 `erisim`, so that nobody who approves waits for somebody who reads.
 """
 
@@ -104,7 +104,7 @@ class Ledger:
             try:
                 async with database.work(program("erişim", CHAIN)) as work:
                     work.audit_rows([row for row, _ in batch])
-            except Exception as error:  # whatever it is, it belongs to those who wait, not to this task
+            except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to those who wait
                 for _, done in batch:
                     if not done.done():
                         done.set_exception(error)

@@ -54,14 +54,14 @@ class Anchors:
 
     @classmethod
     def of(cls, settings: Settings) -> Anchors:
-        """As configured: `[denetim] capa = FILE, capa_anahtari = FILE`. Raises OSError for a key that cannot be read."""
+        """As configured: `[denetim] capa = FILE, capa_anahtari = FILE`. Raises OSError for an unreadable key."""
         wanted: dict[str, Any] = settings.config.get("denetim", {})
         key = wanted.get("capa_anahtari")
         file = Path(wanted.get("capa") or settings.data_dir / "denetim-capasi.jsonl")
         return cls(file, Path(key).read_bytes().strip() if key else None)
 
 
-# --- verification ------------------------------------------------------------------------------------------------------
+# --- verification -----------------------------------------------------------------------------------------------------
 
 
 async def open_partitions(database: Database, ahead: int = 3) -> int:
@@ -159,7 +159,7 @@ async def stray_rows(session: AsyncSession) -> int:
     return int(await session.scalar(text("select count(*) from bolum.denetim_diger")) or 0)
 
 
-# --- anchors -----------------------------------------------------------------------------------------------------------
+# --- anchors ----------------------------------------------------------------------------------------------------------
 
 
 async def write_anchor(database: Database, anchors: Anchors) -> int:
@@ -213,6 +213,9 @@ _MISSING = text(
     "cast(:hashes as text[])) as c(zincir, sira, ozet) where not exists (select from denetim d "
     "where d.zincir = c.zincir and d.sira = c.sira and d.ozet = decode(c.ozet, 'hex')) order by 1, 2"
 )
+
+
+_REWRITTEN = "çapadaki özet veritabanında yok: zincir yeniden yazılmış"
 
 
 async def compare_anchor(database: Database, anchors: Anchors) -> list[Problem]:
