@@ -62,6 +62,18 @@ _LETTERS = str.maketrans({"µ": "u", "μ": "u", "²": "2", "³": "3"} | dict.fro
 """UCUM's brackets and braces only mark a word: {COI} is COI, u[IU]/mL is uIU/mL."""
 
 
+_UCUM_POWER = re.compile(r"10\*([-+]?\d{1,2})\.(.+)")
+
+
+def power_of_ten(sent: str, expected: str) -> int | None:
+    """The power of ten that UCUM writes into a unit: `10*-1.{copies}/mL` is -1 of `{copies}/mL`; None where the two
+    differ in anything else. Exact by definition of the notation, so no rule of the laboratory is needed."""
+    found = _UCUM_POWER.fullmatch(sent.strip())
+    if found is None or not same_unit(found[2], expected):
+        return None
+    return int(found[1])
+
+
 def same_unit(one: str, other: str) -> bool:
     """True where a number keeps its meaning between the two texts."""
     return one == other or canonical(one) == canonical(other)

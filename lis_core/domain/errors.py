@@ -135,4 +135,6 @@ CODE_IS_ANOTHER_TEST = _kind(
 WRONG_UNIT = _kind(
     407, 409, "{test} {unit} biriminde gelmiş, beklenen birim {expected}. Cihaz eşleştirmesine birim dönüşümü ekleyin."
 )
+UNKNOWN_STEP = _kind(430, 404, "{step} numaralı iş adımı yok.")
+STEP_IS_CLOSED = _kind(431, 409, "{step} iş adımı {state} durumunda; bu işlem yapılamaz.")
 NUMBERS_GIVEN = _kind(408, 409, "{problem}")

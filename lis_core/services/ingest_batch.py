@@ -24,6 +24,7 @@ from lis_core.services.ingest_rows import APPLIED, BatchRows, Message, decide, m
 from lis_core.services.ingest_write import next_ids, write_results
 from lis_core.services.result_rows import conditions_of
 from lis_core.services.sql import PLAN_ONCE, copy_rows
+from lis_core.services.work_results import record_steps, steps_of
 from lis_core.storage.database import Database, Work, program
 from rules.reference import PatientFacts
 
@@ -61,14 +62,17 @@ async def apply_batch(database: Database, deliveries: Sequence[Delivery], *, car
         messages = [_message(delivery, known) for delivery in deliveries]
         messages = await _drop_known_keys(raw, messages)
         await _mark_repeats(raw, messages)
-        specimens = await scan(raw, asked_texts(messages))
+        steps = await steps_of(raw, messages)
+        specimens = await scan(raw, sorted({*asked_texts(messages), *steps.containers()}))
         await _number_messages(raw, messages)
         rows = BatchRows(
             ids=await next_ids(raw, "tetkik_sonuc", sum(len(message.delivery.observations) for message in messages)),
             known_keys=await _known_measurements(raw, messages) if careful else set(),
+            steps=steps,
         )
         await decide(rows, messages, specimens, known, work.now)
         await _write(work, raw, messages, rows)
+        await record_steps(work, raw, messages, steps, rows)
         _tell(work, messages, rows)
     return _outcome(deliveries, messages)
 

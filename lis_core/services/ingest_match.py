@@ -13,7 +13,7 @@ from drivers.messages import Observation
 from lis_core.domain.states import TestState, TubeState
 from lis_core.services.catalog import CatalogTest, CodeMapping
 from rules.reference import PatientFacts
-from rules.units import same_unit
+from rules.units import power_of_ten, same_unit
 
 
 class Cause(StrEnum):
@@ -30,6 +30,10 @@ class Cause(StrEnum):
     NO_VALUE = "deger"
     AMBIGUOUS = "belirsiz"
     UNKNOWN_INSTRUMENT = "cihaz_yok"
+    UNKNOWN_STEP = "adim_yok"
+    CANCELLED_STEP = "adim_iptal"
+    WITHDRAWN = "geri_cekildi"
+    NOT_FINAL = "kesin_degil"
 
 
 @dataclass(slots=True)
@@ -67,6 +71,8 @@ class Matched:
     ordered: OrderedTestRow
     mapping: CodeMapping
     test: CatalogTest
+    power: int = 0
+    """The value is to be taken times ten to this: UCUM writes it into the unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +86,10 @@ def match(
     specimens: Mapping[str, ScannedSpecimen],
     mappings: Mapping[str, CodeMapping],
     tests: Mapping[int, CatalogTest],
+    wanted: int | None = None,
 ) -> Matched | Unmatched:
-    """Bind one result, or say why it cannot be bound. `mappings`: this instrument's codes."""
+    """Bind one result, or say why it cannot be bound. `mappings`: this instrument's codes. wanted: the ordered test
+    that the instrument itself names (HL7 LAW, OBR-2)."""
     text = observation.specimen
     if not text:
         return Unmatched(Cause.NO_SPECIMEN, "Cihaz numune numarası göndermedi; sonuç hiçbir isteme bağlanmadı.")
@@ -105,6 +113,12 @@ def match(
     rows = specimen.tests.get(mapping.test_id)
     if not rows:
         return Unmatched(Cause.NOT_ORDERED, f"{test.code} tetkiki {specimen.order_number} isteminde yok.")
+    if wanted is not None:
+        rows = [row for row in rows if row.id == wanted]
+        if not rows:
+            return Unmatched(
+                Cause.AMBIGUOUS, f"Cihaz {text} tüpünü {test.code} için başka bir istemin iş adımıyla bildirdi."
+            )
     return _bind(observation, specimen, mapping, test, rows)
 
 
@@ -132,6 +146,9 @@ def _bind(
         return Unmatched(Cause.NO_VALUE, f"{test.code} için cihaz değer göndermedi.")
     expected = mapping.unit or test.unit
     if observation.unit and expected and not same_unit(observation.unit, expected):
+        written = power_of_ten(observation.unit, expected)
+        if written is not None:
+            return Matched(specimen, ordered, mapping, test, written)
         return Unmatched(
             Cause.WRONG_UNIT,
             f"{test.code} {observation.unit} biriminde geldi; beklenen birim {expected}. Birim çevrilmeden bağlanamaz.",

@@ -7,7 +7,7 @@ import hashlib
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import orjson
@@ -53,6 +53,18 @@ class Message:
         return self.state not in ("tekrar", "yarim", "hata")
 
 
+class StepFinder(Protocol):
+    """What `lis_core.services.work_results` knows of work steps."""
+
+    def container_of(self, observation: Observation) -> str | None: ...
+
+    def ordered_test(self, observation: Observation, instrument_id: int) -> int | Unmatched | None: ...
+
+    def held(self, message: Message, observation: Observation) -> Unmatched | None: ...
+
+    def noted(self, message: Message, observation: Observation) -> list[dict[str, Any]]: ...
+
+
 @dataclass(slots=True)
 class BatchRows:
     """What is to be written."""
@@ -69,6 +81,8 @@ class BatchRows:
     """Numbers kept for the results of this batch, last one first; what is left over is a harmless gap."""
     known_keys: set[bytes] = field(default_factory=set)
     """Measurements that are stored already, or came earlier in this batch."""
+    steps: StepFinder | None = None
+    """Work steps that the messages name (HL7 LAW)."""
 
 
 async def decide(
@@ -117,6 +131,8 @@ def _take(
     found: Matched | Unmatched
     if instrument is None:
         found = Unmatched(Cause.UNKNOWN_INSTRUMENT, f"{message.delivery.line} hattına bağlı cihaz tanımlı değil.")
+    elif rows.steps is not None and message.delivery.steps:
+        found = _match_step(rows.steps, message, instrument, observation, specimens, known)
     else:
         found = match(observation, specimens, known.mapping(instrument.id), known.test_by_id)
     if isinstance(found, Unmatched):
@@ -126,6 +142,25 @@ def _take(
     assert instrument is not None
     _accept(rows, message, instrument, observation, found, known, key, day)
     message.results += 1
+
+
+def _match_step(
+    steps: StepFinder,
+    message: Message,
+    instrument: CatalogInstrument,
+    observation: Observation,
+    specimens: dict[str, ScannedSpecimen],
+    known: Catalog,
+) -> Matched | Unmatched:
+    """A result of a LAW analyser: its work step, where it names one, decides which ordered test it is."""
+    if (held := steps.held(message, observation)) is not None:
+        return held
+    wanted = steps.ordered_test(observation, instrument.id)
+    if isinstance(wanted, Unmatched):
+        return wanted
+    if not observation.specimen and (container := steps.container_of(observation)) is not None:
+        observation = msgspec.structs.replace(observation, specimen=container)
+    return match(observation, specimens, known.mapping(instrument.id), known.test_by_id, wanted)
 
 
 def measurement_key(message: Message, observation: Observation, seen: dict[tuple[Any, ...], int]) -> bytes:
@@ -142,6 +177,8 @@ def measurement_key(message: Message, observation: Observation, seen: dict[tuple
             observation.unit,
             observation.replicate,
         )
+        if message.delivery.steps:  # LAW-F.70: the work step, and a status that changes what the value is worth
+            facts += (observation.reference, observation.status)
     else:
         facts = (message.delivery.key, observation.raw.get("record"))
     nth = seen[facts] = seen.get(facts, 0) + 1
@@ -172,8 +209,11 @@ def _accept(
 ) -> None:
     """Add one result run and move its ordered test on."""
     specimen, ordered, test = found.specimen, found.ordered, found.test
-    judged = judge(observation, found.mapping, test, specimen.facts, day, known.range_book)
-    decisions = [_bound(observation, found), *judged.decisions]
+    scaled, steps = _scaled(observation, found)
+    judged = judge(scaled, found.mapping, test, specimen.facts, day, known.range_book)
+    decisions = [_bound(observation, found), *steps, *judged.decisions]
+    if rows.steps is not None and message.delivery.steps:
+        decisions += rows.steps.noted(message, observation)
     ordered.runs += 1
     if ordered.runs > 1:
         decisions.append(_another_run(ordered))
@@ -240,6 +280,25 @@ def _bound(observation: Observation, found: Matched) -> dict[str, Any]:
         f"cihaz kodu {observation.test} = {found.test.code}",
         "saw": {"okunan": observation.specimen, "kod": observation.test, "tup": found.specimen.tube_material},
     }
+
+
+def _scaled(observation: Observation, found: Matched) -> tuple[Observation, list[dict[str, Any]]]:
+    """The observation in the unit without UCUM's power of ten; what the instrument sent stays in its own columns."""
+    if not found.power:
+        return observation, []
+    reading = read_value(observation.value or "")
+    number, sign = (reading.number, "") if reading.number is not None else (reading.bound, reading.comparator or "")
+    if number is None:
+        return observation, []
+    value = f"{sign}{number.scaleb(found.power):f}"
+    unit = found.mapping.unit or found.test.unit
+    step = {
+        "o": "P",
+        "r": "BIRIM-US/1",
+        "why": f"{observation.value} {observation.unit} = {value} {unit}",
+        "saw": {"us": found.power},
+    }
+    return msgspec.structs.replace(observation, value=value, unit=unit, number=None), [step]
 
 
 def _another_run(ordered: OrderedTestRow) -> dict[str, Any]:

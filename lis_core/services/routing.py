@@ -175,6 +175,8 @@ def _record(
 ) -> None:
     """Running tests, the tubes seen on this instrument, and the audit of what was given: all with the commit."""
     tubes = sorted({tube.id for tube in tubes_read.values() if tube.id is not None})
+    if query.unasked:
+        return  # sent before the tube is there: nothing is running yet, and nobody has seen it
     if tubes:
         work.last(_SEEN, [instrument.id, query.rack, query.position, tubes])
     if given:

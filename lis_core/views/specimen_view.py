@@ -62,7 +62,12 @@ _PLACES = {
     TubeState.REJECTED: "Reddedildi",
 }
 
-_ACTIONS = {state.value: state.api for state in TubeState} | {"cihazda": "on_instrument", "alikot": "aliquot"}
+_ACTIONS = {
+    **{state.value: state.api for state in TubeState},
+    "cihazda": "on_instrument",
+    "alikot": "aliquot",
+    "rafta": "placed",
+}
 
 
 async def specimen_view(session: AsyncSession, sight: Sight, text: str) -> SpecimenView:
