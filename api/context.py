@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
-from drivers.gateway import rereading
-from drivers.gateway.gateway import Gateway
+from api.definitions import Definitions
 from lis_core.services.replay import Reread
 from lis_core.settings import Settings
 from lis_core.storage.database import Database
@@ -25,14 +23,11 @@ class AppContext:
         self.settings = settings
         self.hub = hub
         self.gateway = gateway
-        self._reread: Reread | None = None
+        self.definitions = Definitions(settings.data_dir)
 
     async def reread(self) -> Reread:
-        """How a kept raw message is read again; the definitions are loaded at the first call."""
-        if self._reread is None:
-            known = self.gateway.catalog if isinstance(self.gateway, Gateway) else None
-            self._reread = await asyncio.to_thread(rereading.make, known, site=self.settings.data_dir / "tanimlar")
-        return self._reread
+        """How a kept raw message is read again."""
+        return await self.definitions.reread()
 
 
 def context_of(request: Request) -> AppContext:

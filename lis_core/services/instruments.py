@@ -12,9 +12,10 @@ from sqlalchemy import select, update
 
 from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError
+from lis_core.domain.permissions import P
 from lis_core.domain.states import PENDING, TestState
-from lis_core.domain.visibility import Role
 from lis_core.services.catalog import catalog
+from lis_core.services.rederive import rederive_later
 from lis_core.storage.database import Work
 from lis_core.storage.tables import Connection, Instrument, InstrumentTest, Material, OrderedTest, Unit
 
@@ -72,7 +73,7 @@ async def set_service(work: Work, instrument_code: str, in_service: bool, note: 
     Out of service it gets no work, and what it held or was meant for it may be run by any other (INTRO.24); results
     that it still sends are taken. Raises UNKNOWN_INSTRUMENT, REASON_NEEDED, NOT_ALLOWED.
     """
-    _must_hold(work, Role.TECHNICIAN, Role.SPECIALIST, Role.ADMINISTRATOR)
+    work.actor.must(P.INSTRUMENT_SERVICE)
     if not in_service and not note.strip():
         raise NumuneError(errors.REASON_NEEDED)
     instrument = await _instrument(work, instrument_code)
@@ -93,7 +94,7 @@ async def set_service(work: Work, instrument_code: str, in_service: bool, note: 
 
 async def save_instrument(work: Work, data: InstrumentData) -> Instrument:
     """Add an analyser or change the one with this code. Raises INVALID_INPUT, UNKNOWN_UNIT, NOT_ALLOWED."""
-    _must_hold(work, Role.ADMINISTRATOR, Role.SPECIALIST)
+    work.actor.must(P.INSTRUMENT_MANAGE)
     _filled(kod=data.code, ad=data.name, tanım=data.definition)
     unit_id = None
     if data.unit is not None:
@@ -118,7 +119,7 @@ async def save_instrument(work: Work, data: InstrumentData) -> Instrument:
 async def save_connection(work: Work, data: ConnectionData) -> Connection:
     """Add a line or change the one with this name. Raises INVALID_INPUT (also: another line has this address),
     UNKNOWN_INSTRUMENT, NOT_ALLOWED."""
-    _must_hold(work, Role.ADMINISTRATOR, Role.SPECIALIST)
+    work.actor.must(P.INSTRUMENT_MANAGE)
     _filled(ad=data.name, adres=data.address)
     if data.kind not in LINE_KINDS or data.protocol not in PROTOCOLS:
         raise NumuneError(errors.INVALID_INPUT, problem=f"hat türü {LINE_KINDS}, protokol {PROTOCOLS} içinden olmalı")
@@ -148,9 +149,9 @@ async def save_connection(work: Work, data: ConnectionData) -> Connection:
 
 
 async def save_mapping(work: Work, data: MappingData) -> InstrumentTest:
-    """Say which test a code of an instrument is, or change it. Raises INVALID_INPUT, UNKNOWN_TEST,
-    UNKNOWN_INSTRUMENT, NOT_ALLOWED."""
-    _must_hold(work, Role.ADMINISTRATOR, Role.SPECIALIST)
+    """Say which test a code of an instrument is, or change it; results that wait under this code are then derived
+    again by themselves. Raises INVALID_INPUT, UNKNOWN_TEST, UNKNOWN_INSTRUMENT, NOT_ALLOWED."""
+    work.actor.must(P.INSTRUMENT_MANAGE)
     _filled(kod=data.incoming)
     known = await catalog(work.session)
     test = known.test_by_code.get(data.test.strip())
@@ -174,7 +175,29 @@ async def save_mapping(work: Work, data: MappingData) -> InstrumentTest:
         .with_for_update(of=InstrumentTest)
     )
     keys = {"instrument_id": instrument.id, "incoming": incoming}
-    return await _save(work, row, InstrumentTest, keys, wanted, "tetkik_cihaz_eslesme")
+    saved = await _save(work, row, InstrumentTest, keys, wanted, "tetkik_cihaz_eslesme")
+    if data.active:
+        await rederive_later(work, instrument.id, incoming)
+    return saved
+
+
+async def set_line_active(work: Work, name: str, active: bool) -> Connection:
+    """Stop a line, or start it again; the gateway follows within seconds. Raises NOT_FOUND, INVALID_INPUT (another
+    line has its address by now), NOT_ALLOWED."""
+    work.actor.must(P.INSTRUMENT_MANAGE)
+    line = await work.session.scalar(select(Connection).where(Connection.name == name))
+    if line is None:
+        raise NumuneError(errors.NOT_FOUND, what=f"{name} hattı")
+    data = ConnectionData(
+        name=line.name,
+        instrument=line.instrument.code,
+        kind=line.kind,
+        protocol=line.protocol,
+        address=line.address,
+        settings=line.settings,
+        active=active,
+    )
+    return await save_connection(work, data)
 
 
 Row = TypeVar("Row", Instrument, Connection, InstrumentTest)
@@ -267,8 +290,3 @@ def _filled(**values: str) -> None:
     for word, value in values.items():
         if not value.strip():
             raise NumuneError(errors.INVALID_INPUT, problem=f"{word} boş olamaz")
-
-
-def _must_hold(work: Work, *roles: Role) -> None:
-    if not work.actor.has(*roles, Role.SYSTEM):
-        raise NumuneError(errors.NOT_ALLOWED, permission="cihaz tanımları")

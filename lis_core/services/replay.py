@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 import psycopg
 from sqlalchemy import text
 
@@ -53,7 +54,70 @@ async def replay(database: Database, message_ids: Sequence[int], actor: Actor, r
     return outcomes
 
 
-async def _replay_one(work: Work, message_id: int, reread: Reread) -> ReplayOutcome:
+@dataclass(frozen=True, slots=True)
+class ReplayLine:
+    """One thing that a replay would do. value None: nothing was measured."""
+
+    what: str
+    """baglanir, bekler, kontrol."""
+    specimen: str
+    code: str
+    value: str | None
+    unit: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayPreview:
+    """What a replay of one message would do now. `settled`: results and controls that are stored and stay."""
+
+    message_id: int
+    lines: tuple[ReplayLine, ...] = ()
+    settled: int = 0
+    problem: str | None = None
+
+
+class _NotNow(Exception):
+    """Ends a unit of work that only tried."""
+
+
+async def preview(database: Database, message_ids: Sequence[int], actor: Actor, reread: Reread) -> list[ReplayPreview]:
+    """What `replay` of these messages would do: it is done, looked at, and undone. Nothing of it is kept."""
+    found = []
+    for message_id in message_ids:
+        told: list[ReplayPreview] = []
+        try:
+            async with database.work(actor) as work:
+                await _replay_one(work, message_id, reread, told)
+                raise _NotNow
+        except _NotNow:
+            found.append(told[0])
+        except NumuneError as error:
+            found.append(ReplayPreview(message_id, problem=error.message))
+    return found
+
+
+def _preview(message_id: int, rows: BatchRows, settled: int) -> ReplayPreview:
+    lines = [
+        ReplayLine("baglanir", "", row[8], row[11], row[13], str(orjson.loads(row[19])[0]["why"]))
+        for row in rows.results
+    ]
+    for row in rows.unmatched:
+        seen = orjson.loads(row[5])
+        lines.append(
+            ReplayLine(
+                "bekler", seen.get("specimen") or "", seen.get("test") or "", seen.get("value"),
+                seen.get("unit") or "", row[4],
+            )
+        )  # fmt: skip
+    lines += [ReplayLine("kontrol", row[3], row[5], row[6], row[8], "kontrol ölçümü") for row in rows.controls]
+    return ReplayPreview(message_id, tuple(lines), settled)
+
+
+async def _replay_one(
+    work: Work, message_id: int, reread: Reread, told: list[ReplayPreview] | None = None
+) -> ReplayOutcome:
+    """told: gets what is done, line by line."""
     row = (await work.session.execute(_MESSAGE, {"id": message_id})).first()
     if row is None:
         raise NumuneError(errors.NOT_FOUND, what=f"{message_id} numaralı ham mesaj")
@@ -83,7 +147,10 @@ async def _replay_one(work: Work, message_id: int, reread: Reread) -> ReplayOutc
         ids=await next_ids(raw, "tetkik_sonuc", len(observations)), known_keys=await _settled(raw, message)
     )
     specimens = await scan(raw, asked_texts([message]))
+    settled = len(rows.known_keys)
     await decide(rows, [message], specimens, known, work.now)
+    if told is not None:
+        told.append(_preview(message_id, rows, settled))
     await _release(raw, waiting, rows)
     await write_results(work, raw, rows)
     await _bind(work, raw, waiting, rows)
