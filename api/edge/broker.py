@@ -8,6 +8,7 @@
 | `numune/ayar/<g>`           | core    | gateway | lines, instruments, site definitions (retained) |
 | `numune/is/<g>/<order>`     | core    | gateway | an order's pending work (retained; empty = nothing pending) |
 | `numune/durum/<g>`          | gateway | a core  | how the gateway is (QoS 0) |
+| `numune/merkez`             | core    | gateways | a core listens from now on: what was sent before may have met nobody |
 | `numune/isaret/<g>`         | gateway | itself  | a mark behind what is retained: nothing else is pending |
 
 Whatever is lost or told twice between the two, a key is stored once: the broker need not be trusted with more than
@@ -40,6 +41,9 @@ decode_given = msgspec.msgpack.Decoder(Given).decode
 decode_status = msgspec.msgpack.Decoder(EdgeStatus).decode
 decode_configuration = msgspec.msgpack.Decoder(EdgeConfiguration).decode
 decode_sheet = msgspec.msgpack.Decoder(Sheet).decode
+
+
+HERE = f"{ROOT}/merkez"
 
 
 def topic(kind: str, gateway: str, *rest: str) -> str:

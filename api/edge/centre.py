@@ -15,6 +15,7 @@ import aiomqtt
 import msgspec
 
 from api.edge.broker import (
+    HERE,
     Broker,
     decode_deliveries,
     decode_given,
@@ -79,6 +80,7 @@ class Centre:
         self._configurations.clear()
         for kind in ("teslim/+/+", "verildi/+", "durum/+"):
             await client.subscribe(f"$share/{GROUP}/numune/{kind}", qos=1)
+        await client.publish(HERE, b"", qos=1)
         self.connected = True
         async with asyncio.TaskGroup() as group:
             group.create_task(self._listen(client))

@@ -12,6 +12,7 @@ import aiomqtt
 import msgspec
 
 from api.edge.broker import (
+    HERE,
     Broker,
     decode_configuration,
     decode_keys,
@@ -33,7 +34,7 @@ MOST_HELD = 16 * 1024 * 1024
 BATCH_BYTES = 1024 * 1024
 AGAIN_SECONDS = 20.0
 """A batch that is not confirmed by then is sent again: the core that took it may be gone."""
-RECONNECT_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0)
+RECONNECT_SECONDS = (0.5, 1.0, 2.0, 5.0)
 STATUS_SECONDS = 2.0
 
 
@@ -71,6 +72,7 @@ class CentreLink:
         self._room = asyncio.Event()
         self._room.set()
         self._moved = asyncio.Event()
+        self._told_at: dict[str, float] = {}
         self._seen: set[str] | None = None
         self.connected = False
         self.problem = "Merkeze henüz bağlanılmadı."
@@ -105,9 +107,9 @@ class CentreLink:
             tries += 1
 
     async def _talk(self, client: aiomqtt.Client) -> None:
-        for line in self._lines.values():
-            line.sent_at = 0.0  # what was under way is told again
+        self._tell_again()
         self._seen = set()
+        await client.subscribe(HERE, qos=1)
         for kind in ("onay", "ayar", "isaret"):
             await client.subscribe(topic(kind, self._gateway), qos=1)
         await client.subscribe(topic("is", self._gateway, "+"), qos=1)
@@ -119,6 +121,13 @@ class CentreLink:
             group.create_task(self._listen(client))
             group.create_task(self._send(client))
             group.create_task(self._tell_status(client))
+
+    def _tell_again(self) -> None:
+        """What is under way may have met nobody."""
+        self._told_at.clear()
+        for line in self._lines.values():
+            line.sent_at = 0.0
+        self._moved.set()
 
     # -- from the centre
 
@@ -133,7 +142,9 @@ class CentreLink:
 
     async def _take(self, parts: list[str], payload: bytes) -> None:
         kind = parts[1]
-        if kind == "onay":
+        if kind == "merkez":
+            self._tell_again()
+        elif kind == "onay":
             await self._acknowledged(decode_keys(payload))
         elif kind == "is":
             if self._seen is not None:
@@ -151,6 +162,8 @@ class CentreLink:
         told = [key for key in keys if key in self._store.untold]
         if told:
             await self._store.told(told)
+            for key in told:
+                self._told_at.pop(key, None)
         stored = set(keys)
         done = []
         for line in self._lines.values():
@@ -167,13 +180,12 @@ class CentreLink:
 
     async def _send(self, client: aiomqtt.Client) -> None:
         loop = asyncio.get_running_loop()
-        told_at: dict[str, float] = {}
         while True:
             self._moved.clear()
             now = loop.time()
             for key, given in list(self._store.untold.items()):
-                if now - told_at.get(key, 0.0) > AGAIN_SECONDS:
-                    told_at[key] = now
+                if now - self._told_at.get(key, -AGAIN_SECONDS) >= AGAIN_SECONDS:
+                    self._told_at[key] = now
                     await client.publish(topic("verildi", self._gateway), encode(given), qos=1)
             for name, line in list(self._lines.items()):
                 if not line.on_the_way:
