@@ -8,7 +8,7 @@
 | `numune/ayar/<g>`           | core    | gateway | lines, instruments, site definitions (retained) |
 | `numune/is/<g>/<order>`     | core    | gateway | an order's pending work (retained; empty = nothing pending) |
 | `numune/durum/<g>`          | gateway | a core  | how the gateway is (QoS 0) |
-| `numune/merkez`             | core    | gateways | a core listens from now on: what was sent before may have met nobody |
+| `numune/merkez`             | core    | gateways | a core listens from now on: tell it again |
 | `numune/isaret/<g>`         | gateway | itself  | a mark behind what is retained: nothing else is pending |
 
 Whatever is lost or told twice between the two, a key is stored once: the broker need not be trusted with more than
@@ -33,6 +33,7 @@ from lis_core.domain.offering import Sheet
 ROOT = "numune"
 KEEPALIVE = 15
 IN_FLIGHT = 100
+TIMEOUT = 5.0
 
 encode = msgspec.msgpack.Encoder().encode
 decode_deliveries = msgspec.msgpack.Decoder(list[Delivery]).decode
@@ -83,6 +84,7 @@ class Broker:
             keepalive=KEEPALIVE,
             tls_context=context,
             max_inflight_messages=IN_FLIGHT,
+            timeout=TIMEOUT,
             **options,
         )
 

@@ -72,11 +72,11 @@ async def broker(tmp_path: Path) -> AsyncIterator[Mosquitto]:
 class CentreHouse:
     """The core of the centre in this process."""
 
-    def __init__(self, database: Database, url: str, folder: Path) -> None:
+    def __init__(self, database: Database, broker: Broker, folder: Path) -> None:
         self.database = database
         self.centre: Centre | None = None
         self.ingest = Ingest(database, lambda keys: self.centre.confirmed(keys) if self.centre else None)
-        self.centre = Centre(database, self.ingest, Broker(url), folder / "tanimlar")
+        self.centre = Centre(database, self.ingest, broker, folder / "tanimlar")
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -111,7 +111,7 @@ async def until(what: Any, seconds: float = 20) -> None:
 
 @pytest.fixture
 async def centre(lab: Database, broker: Mosquitto, tmp_path: Path) -> AsyncIterator[CentreHouse]:
-    house = CentreHouse(lab, broker.url, tmp_path / "merkez")
+    house = CentreHouse(lab, Broker(broker.url), tmp_path / "merkez")
     await house.start()
     yield house
     await house.stop()
