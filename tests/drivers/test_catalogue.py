@@ -16,7 +16,7 @@ from drivers.language import schema_text
 MODELS = {
     "alcor-ised", "erba-elite-580", "euroimmun-analyzer-i", "generic-astm", "generic-esr", "generic-hl7",
     "generic-law", "mindray-bc-6800", "mindray-bs-240", "roche-cobas-c311", "roche-cobas-e411", "roche-elecsys-2010",
-    "snibe-maglumi", "sysmex-xn", "sysmex-xp-100",
+    "snibe-maglumi", "sysmex-xn", "sysmex-xp-300",
 }  # fmt: skip
 
 SMALL = """

@@ -63,7 +63,7 @@ def test_xn_from_a_logger_that_left_frame_digits_in(catalog: Catalog) -> None:
 
 
 def test_xp_trims_values_padded_with_blanks(catalog: Catalog) -> None:
-    (reading,) = readings(catalog, "sysmex-xp-100", "astm/sysmex-xp-100/cbc.astm")
+    (reading,) = readings(catalog, "sysmex-xp-300", "astm/sysmex-xp-100/cbc.astm")
     found = by_test(reading)
 
     assert (found["WBC"].specimen, found["WBC"].value, found["WBC"].number) == ("113", "5.5", 5.5)

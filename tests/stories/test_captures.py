@@ -262,7 +262,7 @@ LANDS = [
     ),
     Capture(
         "astm/sysmex-xp-100/cbc.astm",
-        "sysmex-xp-100",
+        "sysmex-xp-300",
         "113",
         ["CBC"],
         {"WBC": "5.5", "RBC": "2.87", "HGB": "10.1", "HCT": "24.2", "MCV": "84.3", "MCH": "35.2", "MCHC": "41.7",
