@@ -21,6 +21,8 @@ from sqlalchemy.exc import OperationalError
 
 from api.apart import GatewayProcess
 from api.app import create_app
+from api.edge.broker import Broker, broker_files
+from api.edge.centre import Centre
 from api.fleet import DemoFleet
 from api.live import LiveHub
 from api.metrics import watch_ingest
@@ -171,6 +173,7 @@ class House:
         self.gateway: Gateway | None = None
         self.ingest: Ingest | None = None
         self.gateways: FromGateways | None = None
+        self.centre: Centre | None = None
         self.web: WebServer | None = None
         self.password = ""
 
@@ -204,6 +207,10 @@ class House:
             self.gateways = FromGateways(self._socket, self.ingest.put)
             await self.gateways.start()
             stack.push_async_callback(self.gateways.stop)
+        if self.settings.mqtt_url is not None:
+            broker = Broker(self.settings.mqtt_url, **broker_files(self.settings.config))
+            self.centre = Centre(self.database, self.ingest, broker, self.settings.data_dir / "tanimlar")
+            self._task(self.centre.run())
         bridge = await start_bridge(self.database, self.settings)
         stack.push_async_callback(bridge.stop)
         handlers = {"panik.bildirim": notify_panic, **bridge.handlers}
@@ -214,6 +221,8 @@ class House:
             self.gateway.confirmed(keys)
         if self.gateways is not None:
             self.gateways.confirmed(keys)
+        if self.centre is not None:
+            self.centre.confirmed(keys)
 
     @property
     def _socket(self) -> Path:
