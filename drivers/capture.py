@@ -43,7 +43,7 @@ class CapturedMessage:
     """One message of a capture, without framing."""
 
     text: bytes
-    protocol: Literal["astm", "hl7"]
+    protocol: Literal["astm", "hl7", "metin", "tablo"]
     framing: str
     """e1381, e1381 without checksum, stx-etx, raw, raw with frame digits, mllp, bare, hl7 in e1381."""
     whole: bool = True

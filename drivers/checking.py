@@ -15,6 +15,7 @@ import msgspec
 from drivers.language import DefinitionError, DefinitionFile, Item, Place, Value, When
 from drivers.places import compiled, parse_path
 from drivers.protocols.astm_options import LinkOptions
+from drivers.protocols.text_links import make_link
 
 LEAF = {"astm": "R", "hl7": "OBX"}
 TRAILING = {"astm": frozenset(("C", "M", "S")), "hl7": frozenset(("INV", "TCD", "SID", "NTE"))}
@@ -24,6 +25,11 @@ _RECORDS = frozenset("HPOCRQLMS")
 def check(file: DefinitionFile) -> None:
     """Raises DefinitionError."""
     _check_parts(file)
+    if file.protocol in ("metin", "tablo"):
+        _check_text(file)
+        return
+    if file.wire is not None or file.text is not None or file.table is not None:
+        raise DefinitionError("[wire], [text] ve [table] yalnız metin ve tablo tanımlarında olabilir")
     for pattern in [*_expressions(file), *_row_and_comment_expressions(file)]:
         compiled(pattern)
     for name in ("specimen", "test", "value"):
@@ -38,6 +44,11 @@ def check(file: DefinitionFile) -> None:
 
 
 def _check_parts(file: DefinitionFile) -> None:
+    if file.protocol == "metin":
+        if "query" in file.directions and (file.answer is None or file.text is None):
+            raise DefinitionError("directions içinde query varsa [text] sorgu kuralı ve [answer] gereklidir")
+        _check_encodings(file)
+        return
     if "query" in file.directions and (file.query is None or file.answer is None):
         raise DefinitionError("directions içinde query varsa [query] ve [answer] gereklidir")
     if file.query is not None and not file.query.specimen:
@@ -49,11 +60,7 @@ def _check_parts(file: DefinitionFile) -> None:
             raise DefinitionError(f"[parameters] {name}: tanımda böyle bir alan yok (örnek: qc.specimens)")
     if file.extra and file.protocol != "astm":
         raise DefinitionError("[[extra]] yalnız ASTM'de kullanılır")
-    for encoding in (file.encoding, file.answer.encoding if file.answer is not None else ""):
-        try:
-            codecs.lookup(encoding or "ascii")
-        except LookupError as error:
-            raise DefinitionError(f"böyle bir karakter kümesi yok: {encoding!r}") from error
+    _check_encodings(file)
     if file.protocol == "astm":
         try:
             LinkOptions(**link_options(file))
@@ -80,8 +87,47 @@ def _words(kind: msgspec.inspect.Type, before: str) -> Iterator[str]:
             yield from _words(field.type, f"{name}.")
 
 
+def _check_encodings(file: DefinitionFile) -> None:
+    for encoding in (file.encoding, file.answer.encoding if file.answer is not None else ""):
+        try:
+            codecs.lookup(encoding or "ascii")
+        except LookupError as error:
+            raise DefinitionError(f"böyle bir karakter kümesi yok: {encoding!r}") from error
+
+
+def _check_text(file: DefinitionFile) -> None:
+    """Definitions without records: their items have no paths, and each kind has its own table."""
+    if (file.text is None) == (file.protocol == "metin") or (file.table is None) == (file.protocol == "tablo"):
+        raise DefinitionError("protocol metin ise [text], tablo ise [table] gereklidir (ötekisi olamaz)")
+    for name in file.__struct_fields__:
+        part = getattr(file, name)
+        if isinstance(part, Item) and part.places:
+            raise DefinitionError(f"[{name}] from yalnız ASTM ve HL7 tanımlarında olur; metinde grupların adıdır")
+    if file.qc.when or file.event.when:
+        raise DefinitionError(
+            "[qc] ve [event] when yalnız ASTM ve HL7 tanımlarında olur; [text] control, event kullanın"
+        )
+    for pattern in _expressions(file.specimen):
+        compiled(pattern)
+    if file.protocol == "tablo":
+        if file.wire is not None or file.links != ["file"]:
+            raise DefinitionError("tablo tanımının hattı yoktur; links = ['file'] olmalıdır")
+        return
+    if file.wire is None and file.links != ["file"]:
+        raise DefinitionError("protocol metin ise [wire] gereklidir (yalnız dosya ile çalışan modeller dışında)")
+    if file.wire is not None:
+        try:
+            make_link(file.wire.kind, link_options(file))
+        except (TypeError, ValueError) as error:
+            raise DefinitionError(f"[wire]: {error}") from error
+
+
 def link_options(file: DefinitionFile) -> dict[str, Any]:
-    """What [link] says about the link itself: keyword arguments of `LinkOptions` or `MllpOptions`."""
+    """What [link] says about the link itself: keyword arguments of `LinkOptions` or `MllpOptions`; of `make_link` what
+    [wire] says."""
+    if file.protocol in ("metin", "tablo"):
+        said = msgspec.structs.asdict(file.wire) if file.wire is not None else {}
+        return {name: value for name, value in said.items() if value is not None and name != "kind"}
     mllp = ("missing_vt", "max_block")
     return {
         name: value

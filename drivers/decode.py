@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from drivers.capture import CapturedMessage, read_capture
+from drivers.capture_text import read_texts
 from drivers.definition import Catalog, Definition
 from drivers.messages import Observation, Query
 from drivers.protocols.astm_records import parse as parse_astm
@@ -58,7 +59,10 @@ def decode_bytes(data: bytes, catalog: Catalog, model: str | None = None) -> Dec
     Raises UnknownModel: there is no such definition.
     """
     chosen = catalog.get(model) if model is not None else None
-    capture = read_capture(data, chosen.protocol if chosen is not None else None)
+    if chosen is not None and chosen.protocol in ("metin", "tablo"):
+        capture = read_texts(data, chosen)
+    else:
+        capture = read_capture(data, chosen.protocol if chosen is not None else None)
     decoded = Decoded(notes=list(capture.notes))
     hints: dict[str, None] = {}
     for number, message in enumerate(capture.messages, 1):

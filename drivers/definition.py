@@ -26,6 +26,7 @@ import msgspec
 
 from drivers.answering import TemplateAnswer
 from drivers.answering_hl7 import LawAnswer, OrmAnswer, hl7_answer
+from drivers.answering_text import TextAnswer
 from drivers.checking import check, link_options
 from drivers.language import DefinitionError, DefinitionFile
 from drivers.messages import Query, WorkOrder
@@ -34,10 +35,12 @@ from drivers.protocols.astm_frames import build_block, frames_of, record_frames
 from drivers.reading import Reading
 from drivers.reading_astm import AstmReader
 from drivers.reading_hl7 import Hl7Reader
+from drivers.reading_table import TableReader
+from drivers.reading_text import TextReader
 
 __all__ = ["Catalog", "Definition", "DefinitionError", "Reading", "UnknownModel", "load_catalog"]
 
-Protocol = Literal["astm", "hl7"]
+Protocol = Literal["astm", "hl7", "metin", "tablo"]
 
 
 class UnknownModel(KeyError):
@@ -50,9 +53,11 @@ class UnknownModel(KeyError):
 class Definition:
     """One model: reads its messages, answers its questions. Made once, used by every line of that model."""
 
-    def __init__(self, file: DefinitionFile) -> None:
+    def __init__(self, file: DefinitionFile, parameters: Mapping[str, int | str] | None = None) -> None:
         """Raises DefinitionError: a path, an expression or a template that means nothing."""
         self.file = file
+        self.parameters: Mapping[str, int | str] = dict(parameters or {})
+        """Settings of one site's machine (widths of columns) that differ from the definition's own."""
         self.key = file.key
         self.revision = file.revision
         self.maker = file.maker
@@ -65,11 +70,17 @@ class Definition:
         """What its status letters mean: final, preliminary, corrected, repeated, failed, deleted."""
         self.codes: Mapping[str, str] = file.codes
         """Test codes seen on this model, for whoever maps them."""
-        self._answer: TemplateAnswer | LawAnswer | OrmAnswer | None = None
-        if file.answer is not None:
+        self._answer: TemplateAnswer | LawAnswer | OrmAnswer | TextAnswer | None = None
+        if file.answer is not None and file.protocol in ("astm", "hl7"):
             self._answer = TemplateAnswer(file.answer) if file.protocol == "astm" else hl7_answer(file.answer)
         self._senders = [compiled(pattern) for pattern in file.recognise.sender]
         check(file)
+        if file.protocol == "metin":
+            reader = self._reader
+            if file.answer is not None and isinstance(reader, TextReader):
+                self._answer = TextAnswer(file.answer, reader.query_groups)
+        elif file.protocol == "tablo":
+            self.prepare()
 
     def __repr__(self) -> str:
         return f"<Definition {self.key}/{self.revision}>"
@@ -88,10 +99,22 @@ class Definition:
         self._reader  # noqa: B018
 
     @cached_property
-    def _reader(self) -> AstmReader | Hl7Reader:
+    def _reader(self) -> AstmReader | Hl7Reader | TextReader | TableReader:
+        if self.protocol == "metin":
+            return TextReader(self.file, self.parameters)
+        if self.protocol == "tablo":
+            return TableReader(self.file)
         if self.protocol == "hl7":
             return Hl7Reader(self.file)
         return AstmReader(self.file, self._answer.paths if isinstance(self._answer, TemplateAnswer) else ())
+
+    def at_site(self, parameters: Mapping[str, Any]) -> Definition:
+        """This definition with the settings of one site's machine. Raises DefinitionError: none of this model's."""
+        if dict(parameters) == dict(self.parameters):
+            return self
+        if self.protocol != "metin":
+            raise DefinitionError(f"{self.key}: bu modelin parametresi yok")
+        return Definition(self.file, parameters)
 
     def recognises(self, sender: str) -> bool:
         """Whether a sender (H-5, or MSH-3|MSH-4) calls itself as this model does. A hint, never a proof."""
@@ -122,9 +145,9 @@ class Definition:
     # ---- the line
 
     def frames(self, message: bytes) -> list[bytes]:
-        """A message cut for the link: the argument of `AstmLink.send`; for HL7 the message itself (MLLP wraps it)."""
+        """A message cut for the link: the argument of `AstmLink.send`; else the message itself (its link wraps it)."""
         link = self.file.link
-        if self.protocol == "hl7" or link.framing == "raw":
+        if self.protocol != "astm" or link.framing == "raw":
             return [message]
         if link.framing == "stx-etx":
             return [build_block(message)]
@@ -133,7 +156,8 @@ class Definition:
         return record_frames([record for record in message.split(b"\r") if record], limit=link.frame_text)
 
     def link_options(self) -> dict[str, Any]:
-        """Keyword arguments of `LinkOptions` (ASTM) or `MllpOptions` (HL7) for a line of this model."""
+        """Keyword arguments of `LinkOptions` (ASTM) or `MllpOptions` (HL7) for a line of this model; for texts those of
+        `text_links.make_link`."""
         return dict(link_options(self.file))
 
 

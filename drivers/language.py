@@ -24,6 +24,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from drivers.language_text import TableFile, TextTable, Wire
+
 PATH = (
     r"[A-Z][A-Z0-9]{0,2}-[1-9][0-9]{0,2}(\[[1-9][0-9]?\])?(\.([1-9][0-9]?(\.\.|(\.[1-9][0-9]?)|(-[1-9][0-9]?))?|lone))?"
 )
@@ -394,7 +396,8 @@ class DefinitionFile(_Part, kw_only=True):
     maker: Text
     model: Text
     family: Text
-    protocol: Literal["astm", "hl7"]
+    protocol: Literal["astm", "hl7", "metin", "tablo"]
+    """`metin`: texts of the maker's own kind, read by [text] from a line of [wire]. `tablo`: result files, [table]."""
     source: Text
     standing: Literal["simulated", "replayed", "documented", "on-a-line"]
     """Whether it was proved on a simulator, on captured messages, only read from documents, or at a named site."""
@@ -413,6 +416,9 @@ class DefinitionFile(_Part, kw_only=True):
     ignore_records: list[Annotated[str, msgspec.Meta(pattern="^[A-Z]$")]] = []
     """ASTM record types beyond the standard's that are known to say nothing."""
     link: Link = msgspec.field(default_factory=Link)
+    wire: Wire | None = None
+    text: TextTable | None = None
+    table: TableFile | None = None
     recognise: Recognise = msgspec.field(default_factory=Recognise)
     specimen: Specimen = msgspec.field(default_factory=Specimen)
     patient: Item = msgspec.field(default_factory=Item)

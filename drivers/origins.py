@@ -40,8 +40,10 @@ class Traced:
 
 def trace(definition: Definition, text: bytes) -> Traced:
     """Read one whole message and find where everything came from. Never raises on what a peer sends."""
-    records = lay_open(text, definition.protocol)
     reading = definition.read(text)
+    if definition.protocol not in ("astm", "hl7"):  # texts without records have no places to point at
+        return Traced([], reading, [{} for _ in reading.observations], {})
+    records = lay_open(text, definition.protocol)
     traced = Traced(records, reading, [{} for _ in reading.observations], {})
     if not reading.observations:
         return traced

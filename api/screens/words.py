@@ -69,7 +69,7 @@ MESSAGE_STATES = {
     "bos": ("", "sonuç yok"),
 }
 
-LINE_KINDS = {"tcp-sunucu": "TCP (dinler)", "tcp-istemci": "TCP (bağlanır)", "seri": "Seri port"}
+LINE_KINDS = {"tcp-sunucu": "TCP (dinler)", "tcp-istemci": "TCP (bağlanır)", "seri": "Seri port", "klasor": "Klasör"}
 
 CAUSES = {
     "numune_yok": "Numune numarası kayıtlı değil",

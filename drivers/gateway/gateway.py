@@ -16,17 +16,22 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from drivers.definition import Catalog, Definition, Reading
+from drivers.definition import Catalog, Definition, DefinitionError, Reading
 from drivers.gateway.astm_session import AstmSession
 from drivers.gateway.collector import Collected, Collector, body_of
+from drivers.gateway.folder_line import FolderIntake, file_key
 from drivers.gateway.line import LineBook, LineSpec
 from drivers.gateway.mllp_session import MllpSession, readable
 from drivers.gateway.spool import Frame, Place, Spool
+from drivers.gateway.text_session import TextCollector, TextSession
 from drivers.links.endpoints import Endpoint, SerialPort, TcpClient, TcpServer
+from drivers.links.folder import WatchedFolder
 from drivers.messages import Delivery, Query, WorkOrder
 from drivers.protocols import hl7
 from drivers.protocols.astm_link import LinkOptions
 from drivers.protocols.mllp import MllpOptions
+from drivers.protocols.text_link import TextLink
+from drivers.protocols.text_links import make_link
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +67,8 @@ class Gateway:
         self._unconfirmed: dict[str, tuple[Place, ...]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._feeder: asyncio.Task[None] | None = None
+        self._sites: dict[str, Definition] = {}
+        """Definitions with the settings of one line's machine."""
         self._control = 0
 
     # -- starting and stopping
@@ -109,9 +116,16 @@ class Gateway:
     def _endpoint(self, book: LineBook) -> Endpoint:
         spec = book.spec
         definition = self.catalog.get(spec.definition)
+        if definition.protocol != spec.protocol:
+            raise ValueError(f"{definition.key} tanımı {definition.protocol}, hat ise {spec.protocol} konuşuyor")
+        definition = definition.at_site(spec.settings.get("parametre") or {})
+        if spec.kind == "klasor":
+            return WatchedFolder(spec.address, FolderIntake(self, book).take, book.endpoint, spec.settings)
         chosen = {**definition.link_options(), **spec.settings.get("hat", {})}
 
         def session() -> asyncio.Protocol:
+            if spec.protocol in ("metin", "tablo"):
+                return TextSession(self, book, text_link(definition, chosen), answers=definition.answers)
             if spec.protocol == "hl7":
                 return MllpSession(self, book, MllpOptions(**chosen))
             return AstmSession(self, book, LinkOptions(**chosen))
@@ -177,7 +191,7 @@ class Gateway:
 
     def _read(self, message: Collected) -> tuple[Delivery, Reading | None]:
         book = self.lines.get(message.line)
-        definition = self._definition(book.spec) if book else self.catalog.generic("astm")
+        definition = self.definition_of(book.spec) if book else self.catalog.generic("astm")
         reading = None
         if message.foreign and definition.protocol == "astm":
             definition = self.catalog.inside(definition) if readable(message.text) else definition
@@ -203,11 +217,22 @@ class Gateway:
             reading,
         )
 
-    def _definition(self, spec: LineSpec) -> Definition:
+    def definition_of(self, spec: LineSpec) -> Definition:
+        """What reads the messages of this line, with the settings of its machine; a generic one where there is none."""
         try:
-            return self.catalog.get(spec.definition)
+            definition = self.catalog.get(spec.definition)
         except KeyError:
             return self.catalog.generic(spec.protocol)
+        given = spec.settings.get("parametre")
+        if not given:
+            return definition
+        known = self._sites.get(spec.name)
+        if known is None or known.file is not definition.file or known.parameters != given:
+            try:
+                known = self._sites[spec.name] = definition.at_site(given)
+            except DefinitionError:
+                return self.catalog.generic(spec.protocol)  # reads nothing into columns that are somewhere else
+        return known
 
     def _enqueue(self, message: Collected, delivery: Delivery | None) -> None:
         if len(self._pending) < IN_MEMORY or not message.alone:
@@ -281,11 +306,24 @@ class Gateway:
                 Collected(line, f"{self.spool.identity}-{p.number}", f.received_ns, f.text, f.raw, (p,))
                 for p, f in frames
             ]
+        if book is not None and book.spec.kind == "klasor":
+            return [Collected(line, file_key(line, f.text), f.received_ns, f.text, f.raw, (p,)) for p, f in frames]
+        if book is not None and book.spec.protocol in ("metin", "tablo"):
+            return self._collect_texts(book.spec, frames)
         collector = Collector(self.spool.identity, line)
         found: list[Collected] = []
         for place, frame in frames:
             found += collector.take(place, frame.received_ns, frame.raw, frame.text, frame.last)
         return found + collector.finish(broken=True)
+
+    def _collect_texts(self, spec: LineSpec, frames: list[tuple[Place, Frame]]) -> list[Collected]:
+        definition = self.definition_of(spec)
+        link = text_link(definition, definition.link_options()) if definition.file.wire is not None else None
+        collector = TextCollector(self.spool.identity, spec.name, link.join if link is not None else b"")
+        found: list[Collected] = []
+        for place, frame in frames:
+            found += collector.take(place, frame.received_ns, frame.raw, frame.text, frame.last)
+        return found + collector.finish()
 
     # -- answers out
 
@@ -301,13 +339,13 @@ class Gateway:
         for order in orders:
             if order.reason:
                 book.note(order.reason)
-        return self._definition(book.spec).answer(
+        return self.definition_of(book.spec).answer(
             query, orders, now=datetime.now(self._zone), sender=SENDER, control_id=self.next_control_id()
         )
 
     def frames(self, book: LineBook, message: bytes) -> list[bytes]:
         """A message cut for this line."""
-        return self._definition(book.spec).frames(message)
+        return self.definition_of(book.spec).frames(message)
 
     def acknowledgement(self, message: Collected, reading: Reading | None) -> bytes | None:
         """The HL7 answer to a stored message; None where none is due. Content that cannot be bound is still AA:
@@ -332,3 +370,10 @@ class Gateway:
 
 def _link_options(catalog: Catalog, key: str) -> dict[str, Any] | None:
     return catalog.get(key).link_options() if key in catalog else None
+
+
+def text_link(definition: Definition, options: dict[str, Any]) -> TextLink:
+    """A link of this model. Raises ValueError: an option that it does not have, or a model that has no line."""
+    if definition.file.wire is None:
+        raise ValueError(f"{definition.key} yalnız klasörden dosya okur")
+    return make_link(definition.file.wire.kind, options)

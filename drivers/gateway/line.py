@@ -25,12 +25,13 @@ class LineSpec:
     """A line as the laboratory set it up."""
 
     name: str
-    kind: Literal["tcp-sunucu", "tcp-istemci", "seri"]
-    protocol: Literal["astm", "hl7"]
+    kind: Literal["tcp-sunucu", "tcp-istemci", "seri", "klasor"]
+    protocol: Literal["astm", "hl7", "metin", "tablo"]
     address: str
     definition: str
     settings: dict[str, Any] = field(default_factory=dict)
-    """`ikinci` (SecondConnection), `hat` (options of the link), serial settings."""
+    """`ikinci` (SecondConnection), `hat` (options of the link), `parametre` (settings of the machine that the model's
+    definition names), serial and folder settings."""
 
     @property
     def second(self) -> SecondConnection:

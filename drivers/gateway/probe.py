@@ -116,6 +116,8 @@ def _endpoint(spec: LineSpec, ears: _Ears) -> Endpoint:
     def listener() -> asyncio.Protocol:
         return _Listener(ears)
 
+    if spec.kind == "klasor":
+        raise ValueError("izlenen klasör denenmez; klasöre bir dosya koyun, hattın geçmişine bakın")
     if spec.kind == "tcp-istemci":
         return TcpClient(spec.address, listener, ears.report)
     if spec.kind == "seri":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from drivers.capture import messages_in
+from drivers.capture_text import captured_by
 from drivers.definition import Catalog, load_catalog
 from drivers.messages import Observation
 
@@ -24,7 +24,7 @@ def make(
             reader = known.generic("hl7" if protocol == "hl7" else "astm")
         observations: list[Observation] = []
         problems: list[str] = []
-        for captured in messages_in(raw):
+        for captured in captured_by(reader, raw):
             reading = reader.read(captured.text)
             observations += reading.observations
             if reading.problem:

@@ -19,8 +19,8 @@ from lis_core.services.rederive import rederive_later
 from lis_core.storage.database import Work
 from lis_core.storage.tables import Connection, Instrument, InstrumentTest, Material, OrderedTest, Unit
 
-LINE_KINDS = ("tcp-sunucu", "tcp-istemci", "seri")
-PROTOCOLS = ("astm", "hl7")
+LINE_KINDS = ("tcp-sunucu", "tcp-istemci", "seri", "klasor")
+PROTOCOLS = ("astm", "hl7", "metin", "tablo")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
