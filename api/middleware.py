@@ -93,14 +93,14 @@ class Counting:
         try:
             await self.app(scope, receive, watched)
         finally:
-            route = _pattern(scope)
+            route = pattern_of(scope)
             method = scope["method"] if scope["method"] in METHODS else "other"
             REQUESTS.labels(method, route, str(status)).inc()
             if route != "/olay":  # a stream lasts as long as its screen is open
                 SECONDS.labels(route).observe(time.perf_counter() - started)
 
 
-def _pattern(scope: MutableMapping[str, Any]) -> str:
+def pattern_of(scope: MutableMapping[str, Any]) -> str:
     """The address with its parameters by name: `/api/v1/orders/{number}`. One word for all that no route knows."""
     path: str = scope["path"]
     if path.startswith("/static/"):

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -16,6 +17,8 @@ class ErrorKind:
     code: str
     status: int
     message: str
+    defaults: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """What stands in for details that were not given."""
 
 
 class NumuneError(Exception):
@@ -37,7 +40,7 @@ class NumuneError(Exception):
     @property
     def message(self) -> str:
         try:
-            return self.kind.message.format(**self.details)
+            return self.kind.message.format_map({**self.kind.defaults, **self.details})
         except KeyError:  # a detail that the sentence names was not given: the bare sentence is still true
             return self.kind.message
 
@@ -53,8 +56,8 @@ def _plain(value: Any) -> Any:
 _ALL: dict[str, ErrorKind] = {}
 
 
-def _kind(number: int, status: int, message: str) -> ErrorKind:
-    kind = ErrorKind(f"NUM-{number:04d}", status, message)
+def _kind(number: int, status: int, message: str, **defaults: str) -> ErrorKind:
+    kind = ErrorKind(f"NUM-{number:04d}", status, message, defaults)
     if kind.code in _ALL:
         raise ValueError(f"{kind.code} is used twice")
     _ALL[kind.code] = kind
@@ -70,7 +73,13 @@ def all_kinds() -> list[ErrorKind]:
 INVALID_INPUT = _kind(1, 422, "Gönderilen bilgi eksik ya da hatalı: {problem}. Düzeltip yeniden gönderin.")
 NOT_SIGNED_IN = _kind(2, 401, "Oturum açılmamış ya da süresi dolmuş. Yeniden giriş yapın.")
 BAD_CREDENTIALS = _kind(3, 401, "Kullanıcı adı ya da parola hatalı.")
-NOT_ALLOWED = _kind(4, 403, "Bu işlem için yetkiniz yok: {permission}. Yetkiyi sistem yöneticisi verebilir.")
+NOT_ALLOWED = _kind(
+    4,
+    403,
+    "Bu işlem için yetkiniz yok: {permission}. {changed}Yetkiyi verebilen: {givers}.",
+    changed="",
+    givers="sistem yöneticisi",
+)
 NOT_FOUND = _kind(5, 404, "{what} bulunamadı.")
 TOO_LARGE = _kind(6, 413, "Gönderilen içerik çok büyük (en çok {limit}).")
 INTERNAL = _kind(
@@ -80,6 +89,48 @@ DATABASE_DOWN = _kind(8, 503, "Veritabanına ulaşılamıyor. Birkaç saniye son
 TOO_MANY_ATTEMPTS = _kind(9, 429, "Çok sayıda hatalı deneme yapıldı. {seconds} saniye sonra yeniden deneyin.")
 BAD_FORM_TOKEN = _kind(10, 403, "Sayfanın güvenlik anahtarı geçersiz. Sayfayı yenileyip işlemi yineleyin.")
 METHOD_NOT_ALLOWED = _kind(11, 405, "Bu adres {method} isteğini kabul etmez ({allowed}).")
+
+# Accounts
+PASSWORD_REFUSED = _kind(20, 422, "Yeni parola kabul edilmedi: {problem}.")
+ABSENT = _kind(21, 403, "{absence} kaydınız olduğu için {until} giriş yapamazsınız. Yanlışsa yöneticinize bildirin.")
+SECOND_FACTOR_NEEDED = _kind(22, 401, "Bu hesapta parolanın yanında doğrulama kodu da gerekir (`code`).")
+BAD_CODE = _kind(23, 401, "Kod hatalı, süresi geçmiş ya da daha önce kullanılmış. Yeni kodu girin.")
+PASSWORD_CHANGE_NEEDED = _kind(24, 403, "Parolanızı değiştirmeniz gerekiyor. Web ekranından giriş yapıp değiştirin.")
+CONFIRM_NEEDED = _kind(25, 403, "Bu değişiklik için parolanızı yeniden girin.")
+SECURITY_KEY_REFUSED = _kind(26, 422, "Güvenlik anahtarı doğrulanamadı: {problem}.")
+SIGN_ON_REFUSED = _kind(27, 403, "Tek giriş tamamlanamadı: {problem}.")
+IDENTITY_NOT_LINKED = _kind(
+    28, 403, "Bu kimlik bir kullanıcıya bağlı değil. Parolanızla girip Hesabım ekranından bağlayın."
+)
+IDENTITY_TAKEN = _kind(29, 409, "Bu kimlik başka bir kullanıcıya bağlı.")
+LAST_FACTOR = _kind(
+    30, 409, "Göreviniz ikinci aşama gerektirir; son doğrulama yöntemi silinemez. Önce yenisini ekleyin."
+)
+USERNAME_TAKEN = _kind(31, 409, "{username} kullanıcı adı kullanılıyor.")
+BAD_ABSENCE = _kind(32, 422, "Kayıt geçersiz: {problem}.")
+BAD_GRANT = _kind(33, 422, "Destek erişimi verilemez: {problem}.")
+BAD_CLIENT = _kind(34, 422, "İstemci kaydı geçersiz: {problem}.")
+NOT_FOR_SUPPORT = _kind(35, 403, "Destek erişimi ile bu işlem yapılamaz.")
+
+# Permissions
+BAD_PERMISSION_ENTRY = _kind(50, 422, "Yetki kaydı geçersiz: {problem}.")
+GROUP_CIRCLE = _kind(51, 409, "{member} grubu {group} grubuna üye yapılamaz: gruplar birbirinin içine döner.")
+ALREADY_MEMBER = _kind(52, 409, "{member} zaten {group} grubunun üyesi.")
+LAST_MANAGER = _kind(53, 409, "Bu değişiklikten sonra yetki verebilen kimse kalmıyor; önce başka birine yetki verin.")
+ENTRY_ENDED = _kind(54, 409, "Bu kayıt daha önce kaldırılmış.")
+
+# Privacy
+HIDDEN_PATIENT = _kind(
+    60, 403, "Bu hasta numara ile izleniyor ({number}). Açmak için yetki ya da gerekçeli acil erişim gerekir."
+)
+ALREADY_HIDDEN = _kind(61, 409, "Bu hasta zaten numara ile izleniyor ({number}).")
+NOT_HIDDEN = _kind(62, 409, "Bu hasta numara ile izlenmiyor.")
+BAD_DURATION = _kind(63, 422, "Acil erişim {least} - {most} dakika için açılır.")
+OWN_REVIEW = _kind(64, 403, "Kendi acil erişiminizi siz değerlendiremezsiniz.")
+ALREADY_REVIEWED = _kind(65, 409, "Bu acil erişim daha önce değerlendirilmiş.")
+BAD_RETENTION_RULE = _kind(66, 422, "Saklama kuralı geçersiz: {problem}.")
+STILL_KEPT = _kind(67, 409, "Bu hastanın verisi silinemez: {problem}.")
+ANONYMISED = _kind(68, 409, "Bu hastanın kimliği silinmiş; kayıt değiştirilemez.")
 
 # Patients and orders
 BAD_TC = _kind(100, 422, "T.C. kimlik numarası geçersiz: {problem}.")

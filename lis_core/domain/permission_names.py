@@ -86,6 +86,11 @@ class P(StrEnum):
     RIGHTS_MANAGE = "yetki.yonet"
     AUDIT_VIEW = "denetim.gor"
     AUDIT_REPORT = "denetim.raporla"
+    PRIVACY_VIEW = "gizlilik.gor"
+    PRIVACY_MARK = "gizlilik.yonet"
+    PRIVACY_EMERGENCY = "gizlilik.acil"
+    PRIVACY_REVIEW = "gizlilik.degerlendir"
+    PRIVACY_DATA = "gizlilik.veri"
     SYSTEM_VIEW = "sistem.gor"
     SYSTEM_MANAGE = "sistem.yonet"
 
@@ -166,6 +171,11 @@ REGISTRY: Mapping[P, Permission] = _registry(
     Permission(P.RIGHTS_MANAGE, "yetki verme ve alma"),
     Permission(P.AUDIT_VIEW, "denetim izini görme"),
     Permission(P.AUDIT_REPORT, "denetim izini dışa aktarma"),
+    Permission(P.PRIVACY_VIEW, "numara ile izlenen hastanın kimliğini görme", OF_ORDERS),
+    Permission(P.PRIVACY_MARK, "hastayı numara ile izletme ve bunu kaldırma"),
+    Permission(P.PRIVACY_EMERGENCY, "yetkisi olmayan kaydı gerekçe ile acil açma"),
+    Permission(P.PRIVACY_REVIEW, "acil erişimleri değerlendirme"),
+    Permission(P.PRIVACY_DATA, "kişisel veri dökümü, silme ve saklama süreleri"),
     Permission(P.SYSTEM_VIEW, "hat ve bağlantı bildirimlerini görme"),
     Permission(P.SYSTEM_MANAGE, "sistem ayarlarını değiştirme"),
 )
@@ -187,6 +197,7 @@ AREA_CAPTIONS: Mapping[str, str] = MappingProxyType(
         "kullanici": "Kullanıcı",
         "yetki": "Yetki",
         "denetim": "Denetim",
+        "gizlilik": "Gizlilik",
         "sistem": "Sistem",
     }
 )

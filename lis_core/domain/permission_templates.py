@@ -48,7 +48,8 @@ def _of_own(*permissions: P) -> tuple[tuple[P, tuple[Scope, ...]], ...]:
 
 
 _CLINIC = (
-    *_everywhere(P.CATALOGUE_VIEW, P.RESULT_VIEW, P.PATIENT_ENTER),
+    *_everywhere(P.CATALOGUE_VIEW, P.RESULT_VIEW, P.PATIENT_ENTER, P.PRIVACY_EMERGENCY),
+    (P.PRIVACY_VIEW, (_OWN_PATIENTS,)),
     *_of_own(
         P.PATIENT_VIEW,
         P.ORDER_VIEW,
@@ -115,14 +116,14 @@ TEMPLATES: tuple[Template, ...] = (
         Job.SPECIALIST,
         "Laboratuvar uzmanı",
         "Teknisyenin yetkilerine ek olarak klinik onay ve cihaz tanımları.",
-        _everywhere(P.RESULT_CLINICAL, P.INSTRUMENT_MANAGE),
+        _everywhere(P.RESULT_CLINICAL, P.INSTRUMENT_MANAGE, P.PRIVACY_EMERGENCY),
         inside=Job.TECHNICIAN,
     ),
     Template(
         Job.CHIEF,
         "Laboratuvar sorumlusu",
         "Uzmanın yetkilerine ek olarak katalog ve yetkileri görme.",
-        _everywhere(P.CATALOGUE_MANAGE, P.RIGHTS_VIEW, P.USER_VIEW),
+        _everywhere(P.CATALOGUE_MANAGE, P.RIGHTS_VIEW, P.USER_VIEW, P.PRIVACY_VIEW, P.PRIVACY_MARK, P.PRIVACY_REVIEW),
         inside=Job.SPECIALIST,
     ),
     Template(Job.FAMILY_PHYSICIAN, "Aile hekimi", "Kendi hastaları ve kendi birimi.", _CLINIC),
@@ -165,6 +166,9 @@ TEMPLATES: tuple[Template, ...] = (
             P.RIGHTS_MANAGE,
             P.AUDIT_VIEW,
             P.AUDIT_REPORT,
+            P.PRIVACY_MARK,
+            P.PRIVACY_REVIEW,
+            P.PRIVACY_DATA,
             P.SYSTEM_VIEW,
             P.SYSTEM_MANAGE,
         ),

@@ -133,6 +133,14 @@ async def record_viewed(database: Database, seen: Viewed, method: str, route: st
     await _ledger(database).write(database, row)
 
 
+async def record_looked(
+    database: Database, actor: Actor, what: str, facts: Mapping[str, Any], patients: Collection[int] = ()
+) -> None:
+    """Somebody read the audit itself, or took it away as a file. facts: what he asked for."""
+    row = audit_row(actor, datetime.now(UTC), what, "denetim", "", None, dict(facts), patients)
+    await _ledger(database).write(database, row)
+
+
 async def record_refused(
     database: Database,
     actor: Actor,

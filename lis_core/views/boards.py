@@ -12,7 +12,8 @@ from sqlalchemy import ColumnElement, false, func, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import undefer
 
-from lis_core.domain.visibility import Role
+from lis_core.domain.permissions import P
+from lis_core.services.audit import viewed
 from lis_core.storage.tables import (
     Connection,
     ControlMeasurement,
@@ -289,6 +290,16 @@ async def message_picture(session: AsyncSession, sight: Sight, message_id: int) 
         len(message.content),
     )
     hidden = not sight.in_laboratory or any(part.value is None for part in read)
+    if any(part.value is not None for part in read):
+        about = select(Order.patient_id, Result.id).join(OrderedTest, OrderedTest.order_id == Order.id)
+        about = about.join(Result, Result.ordered_test_id == OrderedTest.id).where(Result.raw_message_id == message_id)
+        shown = (await session.execute(about)).tuples().all()
+        viewed(
+            sight.actor,
+            patients={patient for patient, _ in shown},
+            results=[result for _, result in shown],
+            ham_mesaj=[message_id],
+        )
     return MessagePicture(
         line,
         message.key,
@@ -455,12 +466,12 @@ def _readable_notices(sight: Sight) -> ColumnElement[bool]:
     """A notice about a result may name its value: those are for the laboratory alone; lines and bridges for both."""
     if sight.in_laboratory:
         return true()
-    return Notice.kind.in_(OF_ADMINISTRATOR) if sight.actor.has(Role.ADMINISTRATOR) else false()
+    return Notice.kind.in_(OF_ADMINISTRATOR) if sight.actor.may(P.SYSTEM_VIEW) else false()
 
 
 def notice_readable(sight: Sight, notice: Notice) -> bool:
     """The same for one notice."""
-    return sight.in_laboratory or (sight.actor.has(Role.ADMINISTRATOR) and notice.kind in OF_ADMINISTRATOR)
+    return sight.in_laboratory or (sight.actor.may(P.SYSTEM_VIEW) and notice.kind in OF_ADMINISTRATOR)
 
 
 async def open_notices(session: AsyncSession, sight: Sight, limit: int = 50) -> list[Notice]:

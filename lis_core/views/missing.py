@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from lis_core.domain.states import TestState, TubeState
 from lis_core.storage.tables import Order, OrderedTest, Patient, Tube, TubeType
+from lis_core.views.privacy import NAME
 from lis_core.views.seeing import Sight
 
 
@@ -57,7 +58,7 @@ async def missing_tubes(session: AsyncSession, sight: Sight, since: datetime, li
         select(
             Tube.barcode,
             Order.number,
-            func.concat(Patient.given_name, " ", Patient.family_name).label("patient"),
+            NAME.label("patient"),
             TubeType.caption,
             TubeType.colour,
             Tube.state,

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from lis_core.domain.states import Priority, TestState
 from lis_core.domain.turkish import like_contains
 from lis_core.storage.tables import Order, OrderedTest, Patient, Physician, Scannable, Unit
+from lis_core.views.privacy import FOUND_BY_NAME, in_list
 from lis_core.views.seeing import Sight
 
 
@@ -66,7 +67,7 @@ def _search_conditions(asked: OrderSearch) -> list[ColumnElement[bool]]:
         conditions.append(or_(Order.id == _order_of_scan(text), Patient.tc == text))
     elif text:
         full = func.tr_ara(func.concat(Patient.given_name, " ", Patient.family_name))
-        conditions += _words_match(full, text)
+        conditions += [FOUND_BY_NAME, *_words_match(full, text)]
     if asked.physician.strip():
         full = func.tr_ara(literal_column("personel.ad || ' ' || personel.soyadi"))
         conditions += _words_match(full, asked.physician)
@@ -116,10 +117,10 @@ async def find_orders(session: AsyncSession, sight: Sight, asked: OrderSearch, l
     return [
         OrderLine(
             order.number,
-            patient.full_name,
-            patient.tc,
+            in_list(patient).full_name,
+            in_list(patient).tc,
             patient.sex,
-            patient.birth_date,
+            in_list(patient).birth_date,
             physician.full_name if physician else "",
             unit or "",
             order.priority,

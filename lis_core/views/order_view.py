@@ -17,7 +17,9 @@ from sqlalchemy.orm import contains_eager
 from barcode.numbers import clean_scan
 from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError
+from lis_core.domain.permissions import About, P
 from lis_core.domain.states import TestState
+from lis_core.services.audit import viewed
 from lis_core.services.catalog import Catalog, catalog
 from lis_core.settings import ISTANBUL
 from lis_core.storage.tables import (
@@ -31,6 +33,7 @@ from lis_core.storage.tables import (
     User,
 )
 from lis_core.storage.tables.results import ApprovalKind
+from lis_core.views.privacy import Access, open_record, without_identity
 from lis_core.views.seeing import Sight
 
 
@@ -173,11 +176,11 @@ def age_in_years(born: date | None, on: date) -> int | None:
     return on.year - born.year - ((on.month, on.day) < (born.month, born.day))
 
 
-async def find_order(session: AsyncSession, sight: Sight, text: str) -> Order:
-    """The order of a number or of any of its tubes' barcodes, with patient, physician and unit loaded.
+ON_PAPER = frozenset({P.REPORT_TAKE, P.REPORT_EMERGENCY})
+"""Paper is for the addressee: it bears his name also where he is followed by number (8.3.2.33)."""
 
-    Raises UNKNOWN_BARCODE, and NOT_ALLOWED where this person has no business with the order.
-    """
+
+async def _order_of(session: AsyncSession, text: str) -> Order:
     order = (
         await session.scalars(
             select(Order)
@@ -191,18 +194,38 @@ async def find_order(session: AsyncSession, sight: Sight, text: str) -> Order:
     ).one_or_none()
     if order is None:
         raise NumuneError(errors.UNKNOWN_BARCODE, barcode=text)
-    if not sight.may_open(physician_id=order.physician_id, unit_id=order.unit_id, ordered_by_id=order.ordered_by_id):
-        raise NumuneError(errors.NOT_ALLOWED, permission="başka hekimin istemini görme")
     return order
 
 
-async def order_view(session: AsyncSession, sight: Sight, text: str, *, values: Sight | None = None) -> OrderView:
+async def find_order(session: AsyncSession, sight: Sight, text: str, permission: P = P.ORDER_VIEW) -> Order:
+    """The order of a number or of any of its tubes' barcodes, with patient, physician and unit loaded.
+
+    permission: what he wants to do with it. Raises UNKNOWN_BARCODE, NOT_ALLOWED where he may not with this order,
+    HIDDEN_PATIENT.
+    """
+    order, _ = await open_order(session, sight, text, permission)
+    return order
+
+
+async def open_order(
+    session: AsyncSession, sight: Sight, text: str, permission: P = P.ORDER_VIEW
+) -> tuple[Order, Access]:
+    """`find_order`, and whether the patient's name may be shown."""
+    order = await _order_of(session, text)
+    about = About(unit_id=order.unit_id, physician_id=order.physician_id, ordered_by_id=order.ordered_by_id)
+    hidden = order.patient.hidden_number
+    return order, await open_record(session, sight.actor, order.patient_id, hidden, about, permission)
+
+
+async def order_view(
+    session: AsyncSession, sight: Sight, text: str, *, values: Sight | None = None, permission: P = P.ORDER_VIEW
+) -> OrderView:
     """The order of this number or tube barcode. Raises UNKNOWN_BARCODE, NOT_ALLOWED.
 
-    values: whose eyes decide which values are in it; None = the same person's. A report gives `PAPER`.
+    values: whose eyes decide which values are in it; None = the same person's. permission: what he wants it for.
     """
     eyes = values or sight
-    order = await find_order(session, sight, text)
+    order, access = await open_order(session, sight, text, permission)
     book = await catalog(session)
     tubes = (await session.scalars(select(Tube).where(Tube.order_id == order.id).order_by(Tube.barcode))).all()
     rows = (
@@ -220,10 +243,20 @@ async def order_view(session: AsyncSession, sight: Sight, text: str, *, values: 
     decisions = await decisions_of(session, [result.id for _, result in seen if result is not None])
     barcodes = {tube.id: tube.barcode for tube in tubes}
     lines = [_test_line(book, barcodes, decisions, test, result) for test, result in _in_report_order(book, seen)]
+    viewed(
+        sight.actor,
+        patients=[order.patient_id],
+        orders=[order.number],
+        results=[result.id for _, result in seen if result is not None],
+        emergency=access.emergency,
+    )
+    patient = patient_line(order.patient, order.ordered_at)
+    if not access.identity and permission not in ON_PAPER:
+        patient = without_identity(patient, order.patient.hidden_number)
     return OrderView(
         id=order.id,
         number=order.number,
-        patient=patient_line(order.patient, order.ordered_at),
+        patient=patient,
         priority=order.priority.api,
         physician=Named(order.physician.code, order.physician.full_name) if order.physician else None,
         unit=Named(order.unit.code, order.unit.name) if order.unit else None,

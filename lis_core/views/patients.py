@@ -7,10 +7,12 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, and_, exists, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from lis_core.domain.permissions import P
 from lis_core.domain.turkish import search_key
 from lis_core.settings import ISTANBUL
 from lis_core.storage.tables import Order, Patient
 from lis_core.views.order_view import PatientLine, patient_line
+from lis_core.views.privacy import FOUND_BY_NAME, without_identity
 from lis_core.views.seeing import Sight
 
 SHORTEST = 2
@@ -24,14 +26,14 @@ async def find_patients(session: AsyncSession, sight: Sight, text: str, limit: i
     or of his unit: he has no business with the others. Merged records are left out. Ages are of today.
     """
     words = search_key(text).split()
-    if not words or not sight.actor.roles:
+    if not words or not sight.actor.may(P.PATIENT_VIEW):
         return []
     if "".join(words).isdigit():
         number = "".join(words)
         return await _find(session, [or_(Patient.tc == number, Patient.hospital_id == number)], limit)
     if len("".join(words)) < SHORTEST:
         return []
-    business = [_own_patient(sight)] if sight.only_own_orders else []
+    business = [FOUND_BY_NAME, *([] if sight.actor.rights.unlimited(P.PATIENT_VIEW) else [_own_patient(sight)])]
     whole = text.strip()
     numbered = await _find(session, [or_(Patient.foreign_id == whole, Patient.hospital_id == whole)], limit)
     first, rest = words[0], [_name_holds(word) for word in words[1:6]]
@@ -51,7 +53,8 @@ async def _find(session: AsyncSession, which: list[ColumnElement[bool]], limit: 
         .limit(limit)
     )
     now = datetime.now(ISTANBUL)
-    return [patient_line(row, now) for row in rows]
+    lines = [(patient_line(row, now), row.hidden_number) for row in rows]
+    return [line if hidden is None else without_identity(line, hidden) for line, hidden in lines]
 
 
 _GIVEN_FIRST = func.tr_ara(Patient.given_name + " " + Patient.family_name)
@@ -69,4 +72,4 @@ def _name_holds(key: str) -> ColumnElement[bool]:
 
 
 def _own_patient(sight: Sight) -> ColumnElement[bool]:
-    return exists().where(and_(Order.patient_id == Patient.id, sight.order_condition()))
+    return exists().where(and_(Order.patient_id == Patient.id, sight.order_condition(P.PATIENT_VIEW)))

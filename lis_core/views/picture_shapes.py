@@ -238,6 +238,12 @@ class Picture:
     physician_id: int | None
     unit_id: int | None
     ordered_by_id: int | None
+    hidden_number: str | None = None
+    """Of a patient who is followed by number (8.3.2.33)."""
+    emergency: int | None = None
+    """The emergency access that opened it, where one did."""
+    on_label: tuple[str, str] = ("", "")
+    """Given and family name as the tube's label bears them, also where the screen shows a number."""
     rows: list[Row] = field(default_factory=list)
     tubes: list[TubeLine] = field(default_factory=list)
     related: list[Related] = field(default_factory=list)

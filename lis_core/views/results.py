@@ -15,6 +15,7 @@ from barcode.numbers import clean_scan
 from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError
 from lis_core.domain.states import TestState
+from lis_core.services.audit import viewed
 from lis_core.services.catalog import catalog
 from lis_core.storage.tables import Order, OrderedTest, Result, Scannable, Tube
 from lis_core.views.order_view import SeenResult, decisions_of, here, seen_result
@@ -60,7 +61,7 @@ async def list_results(session: AsyncSession, sight: Sight, question: ResultQues
     book = await catalog(session)
     which = [_seen(sight, question), sight.order_condition(), *await _conditions(session, question)]
     statement = (
-        select(Result, OrderedTest, Order.number, Tube.barcode)
+        select(Result, OrderedTest, Order.number, Tube.barcode, Order.patient_id)
         .join(OrderedTest, OrderedTest.id == Result.ordered_test_id)
         .join(Order, Order.id == OrderedTest.order_id)
         .outerjoin(Tube, Tube.id == Result.tube_id)
@@ -71,7 +72,7 @@ async def list_results(session: AsyncSession, sight: Sight, question: ResultQues
     rows, more = cut((await session.execute(statement)).tuples().all(), question.limit)
     decisions = await decisions_of(session, [result.id for result, *_ in rows])
     lines = []
-    for result, test, number, barcode in rows:
+    for result, test, number, barcode, _ in rows:
         lab = sight.in_laboratory
         entry = book.test_by_id[test.test_id]
         lines.append(
@@ -91,6 +92,12 @@ async def list_results(session: AsyncSession, sight: Sight, question: ResultQues
                 raw_message=result.raw_message_id if lab else None,
             )
         )
+    viewed(
+        sight.actor,
+        patients={row[4] for row in rows},
+        orders={row[2] for row in rows},
+        results=[row[0].id for row in rows],
+    )
     last = rows[-1] if rows and more else None
     return Page(lines, write_cursor(last[1].state_at, last[0].id) if last else None)
 

@@ -15,6 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError
+from lis_core.domain.permissions import P
+from lis_core.services.audit import viewed
 from lis_core.services.catalog import Catalog, catalog
 from lis_core.storage.tables import Connection, ControlMeasurement, RawMessage, UnmatchedResult, User
 from lis_core.views.order_view import here, local
@@ -148,8 +150,8 @@ async def list_unmatched(
     session: AsyncSession, sight: Sight, *, state: str, limit: int, cursor: str | None
 ) -> Page[UnmatchedRow]:
     """The queue, oldest first. Its values are nobody's approved results: laboratory only (NOT_ALLOWED)."""
-    if not sight.in_laboratory:
-        raise NumuneError(errors.NOT_ALLOWED, permission="eşleşmeyen sonuçları görme")
+    sight.actor.must(P.UNMATCHED_VIEW)
+    sight.actor.must(P.RESULT_VIEW_UNAPPROVED)
     book = await catalog(session)
     question = (
         select(UnmatchedResult, User)
@@ -178,6 +180,7 @@ async def list_unmatched(
         )
         for row, user in rows
     ]
+    viewed(sight.actor, eslesmeyen_sonuc=[line.id for line in lines])
     return Page(lines, write_cursor(lines[-1].received_at, lines[-1].id) if more else None)
 
 

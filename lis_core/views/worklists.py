@@ -11,9 +11,10 @@ from sqlalchemy import ColumnElement, func, literal_column, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from lis_core.domain.permissions import P
 from lis_core.domain.states import Priority, TestState
 from lis_core.domain.turkish import search_key
-from lis_core.domain.visibility import Role
+from lis_core.services.audit import viewed
 from lis_core.storage.database import Actor
 from lis_core.storage.tables import (
     Approval,
@@ -27,11 +28,10 @@ from lis_core.storage.tables import (
     WorkGroup,
 )
 from lis_core.storage.tables.results import ApprovalKind
+from lis_core.views.privacy import BIRTH, FAMILY, GIVEN, NAME, in_list
 from lis_core.views.seeing import Sight
-from lis_core.views.signs import Sign, scope, signs_of
+from lis_core.views.signs import Sign, signs_of
 
-TECHNICAL_ROLES = (Role.TECHNICIAN, Role.SPECIALIST)
-CLINICAL_ROLES = (Role.SPECIALIST,)
 MOST_ROWS = 8000
 """Rows that one list reads at most; more waiting results than this are counted in `truncated`."""
 
@@ -133,8 +133,7 @@ async def technical_worklist(
 
     group, sign: chips that are on ("" = all). search: number, name or test code, folded.
     """
-    covered = scope(actor, TECHNICAL_ROLES)
-    return await _waiting(session, Sight(actor), TestState.RESULTED, covered, group, sign, search)
+    return await _waiting(session, Sight(actor), TestState.RESULTED, P.RESULT_TECHNICAL, group, sign, search)
 
 
 async def clinical_worklist(
@@ -144,11 +143,13 @@ async def clinical_worklist(
 
     Nothing without technical approval is in it (9.6.11b); `missing` says how many tests of the order are still coming.
     """
-    covered = scope(actor, CLINICAL_ROLES)
-    found = await _waiting(session, Sight(actor), TestState.TECHNICALLY_APPROVED, covered, group, sign, search)
+    sight = Sight(actor)
+    found = await _waiting(session, sight, TestState.TECHNICALLY_APPROVED, P.RESULT_CLINICAL, group, sign, search)
     ids = [order.order_id for order in found.orders]
     counts = select(OrderedTest.order_id, func.count()).where(
-        OrderedTest.order_id.in_(ids), OrderedTest.state.in_(_UNFINISHED), _in_scope(covered)
+        OrderedTest.order_id.in_(ids),
+        OrderedTest.state.in_(_UNFINISHED),
+        sight.test_condition(P.RESULT_CLINICAL),
     )
     missing = dict((await session.execute(counts.group_by(OrderedTest.order_id))).tuples().all())
     for order in found.orders:
@@ -177,20 +178,16 @@ def _is(state: TestState) -> ColumnElement[bool]:
     return OrderedTest.state == literal_column(f"'{state.value}'")
 
 
-def _in_scope(covered: frozenset[str] | None) -> ColumnElement[bool]:
-    return literal_column("true") if covered is None else OrderedTest.group.in_(covered)
-
-
 async def _waiting(
     session: AsyncSession,
     sight: Sight,
     state: TestState,
-    covered: frozenset[str] | None,
+    work: P,
     group: str,
     sign: str,
     search: str,
 ) -> Worklist:
-    """`covered`: the groups whose work is this person's; whether a value may be seen is for `sight` to say."""
+    """`work`: the permission whose work this is; whether a value may be seen is another question to `sight`."""
     question = (
         select(
             OrderedTest.id,
@@ -199,10 +196,11 @@ async def _waiting(
             OrderedTest.state_at,
             Order.number,
             Order.priority,
-            Patient.given_name,
-            Patient.family_name,
+            Order.patient_id,
+            GIVEN.label("given_name"),
+            FAMILY.label("family_name"),
             Patient.sex,
-            Patient.birth_date,
+            BIRTH.label("birth_date"),
             Test.code,
             Test.name,
             Result.id.label("result_id"),
@@ -215,7 +213,7 @@ async def _waiting(
         .join(Patient, Patient.id == Order.patient_id)
         .join(Test, Test.id == OrderedTest.test_id)
         .join(Result, Result.id == OrderedTest.result_id)
-        .where(_is(state), _in_scope(covered), sight.value_condition())
+        .where(_is(state), sight.test_condition(work), sight.value_condition())
         .order_by(OrderedTest.id)
         .limit(MOST_ROWS)
     )
@@ -228,6 +226,12 @@ async def _waiting(
                 row.order_id, row.number, row.family_name, row.given_name, row.sex, row.birth_date, row.priority
             )
         order.rows.append(_waiting_row(row))
+    viewed(
+        sight.actor,
+        patients={row.patient_id for row in rows},
+        orders={row.number for row in rows},
+        results=[row.result_id for row in rows],
+    )
     groups = select(WorkGroup.code, WorkGroup.name).order_by(WorkGroup.position)
     names = dict((await session.execute(groups)).tuples().all())
     everything = [row for order in orders.values() for row in order.rows]
@@ -327,8 +331,8 @@ async def what_became(session: AsyncSession, actor: Actor, numbers: Collection[s
     return [
         Became(
             number,
-            patient.given_name,
-            patient.family_name,
+            in_list(patient).given_name,
+            in_list(patient).family_name,
             user.full_name if user else "",
             kind,
             at,
@@ -391,7 +395,7 @@ async def repeat_list(session: AsyncSession, actor: Actor, limit: int = 500) -> 
             OrderedTest.runs > literal_column("0"),  # as in the partial index
             OrderedTest.result_id.is_(None),
             OrderedTest.state.in_([TestState.ACCEPTED, TestState.RUNNING]),
-            _in_scope(scope(actor, TECHNICAL_ROLES)),
+            Sight(actor).test_condition(P.RESULT_TECHNICAL),
         )
         .order_by(OrderedTest.state_at)
         .limit(limit)
@@ -399,7 +403,10 @@ async def repeat_list(session: AsyncSession, actor: Actor, limit: int = 500) -> 
     orders: dict[int, RepeatOrder] = {}
     for order, patient, code, since, name, rack, position, wanted_name in (await session.execute(question)).tuples():
         line = orders.setdefault(
-            order.id, RepeatOrder(order.number, patient.given_name, patient.family_name, order.priority, since)
+            order.id,
+            RepeatOrder(
+                order.number, in_list(patient).given_name, in_list(patient).family_name, order.priority, since
+            ),
         )
         line.tests.append(RepeatTest(code, name or "", rack or "", position or "", wanted_name or ""))
     return sorted(orders.values(), key=lambda line: (line.priority.rank, line.since))
@@ -423,7 +430,7 @@ async def released_lately(session: AsyncSession, actor: Actor, since: datetime, 
         select(
             Order.id,
             Order.number,
-            func.concat(Patient.given_name, " ", Patient.family_name).label("patient"),
+            NAME.label("patient"),
             func.count().label("count"),
             func.max(Approval.at).label("at"),
             func.max(func.concat(User.given_name, " ", User.family_name)).label("who"),
@@ -438,9 +445,9 @@ async def released_lately(session: AsyncSession, actor: Actor, since: datetime, 
             OrderedTest.state_at >= since,
             Approval.version == OrderedTest.version,
             Approval.kind == ApprovalKind.CLINICAL,
-            _in_scope(scope(actor, CLINICAL_ROLES)),
+            Sight(actor).test_condition(P.RESULT_CLINICAL),
         )
-        .group_by(Order.id, Order.number, Patient.given_name, Patient.family_name)
+        .group_by(Order.id, Order.number, Patient.id)
         .order_by(func.max(Approval.at).desc())
         .limit(limit)
     )
