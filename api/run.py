@@ -40,6 +40,7 @@ from lis_core.services.catalog import catalog as catalogue
 from lis_core.services.ingest import Ingest
 from lis_core.services.lines import LineReport, active_lines, report_lines
 from lis_core.services.routing import answer_query
+from lis_core.services.work_desk import WorkDesk
 from lis_core.settings import ISTANBUL, Settings
 from lis_core.storage.database import Database
 from lis_core.storage.embedded import EmbeddedServer
@@ -237,6 +238,7 @@ class House:
             answer=self._answer,
             deliver=to_core.deliver if to_core is not None else self.ingest.put,  # type: ignore[union-attr]
             zone=ISTANBUL,
+            desk=WorkDesk(self.database),
         )
         if to_core is not None:
             self._task(to_core.run())

@@ -5,13 +5,17 @@ The messages are written by `drivers.protocols.law`; here a definition's setting
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 
 from drivers.language import Answer, DefinitionError, Law, Orm
 from drivers.messages import Query, WorkOrder, WorkPatient, WorkTest
 from drivers.protocols.hl7 import Hl7Error, Message, parse
 from drivers.protocols.law import (
+    CONTROL,
+    PATIENT,
+    POOL,
     Code,
     Container,
     Envelope,
@@ -28,6 +32,7 @@ from drivers.protocols.law import (
     work_order,
 )
 
+_ROLES = {"P": PATIENT, "Q": CONTROL, "L": POOL}
 _SEXES = {"K": "F", "E": "M", "F": "F", "M": "M", "O": "O"}
 
 
@@ -57,10 +62,38 @@ class LawAnswer:
             envelope = self._envelope(asked.message, now, sender, _numbered(control_id, place))
             steps = [self._step(test, f"{control_id[-36:]}-{place}-{n}") for n, test in enumerate(order.tests, 1)]
             if steps:
-                messages.append(work_order(container, steps, self._patient(order.patient), envelope))
+                messages.append(self._work(container, steps, order, envelope))
             else:
                 messages.append(no_work(container, envelope))
         return messages
+
+    def work(
+        self, orders: Sequence[WorkOrder], *, now: datetime, sender: str, control_id: Callable[[], str]
+    ) -> list[bytes]:
+        """One OML^O33 for each order with steps, sent without being asked; cancellations apart from new work."""
+        messages: list[bytes] = []
+        for order in orders:
+            for action in ("CA", "NW"):
+                steps = [self._step(test, test.reference) for test in order.tests if test.action == action]
+                if steps:
+                    envelope = self._plain_envelope(now, sender, control_id())
+                    messages.append(self._work(self._placed(order), steps, order, envelope))
+        return messages
+
+    def _work(self, container: Container, steps: list[WorkStep], order: WorkOrder, envelope: Envelope) -> bytes:
+        patient = None if order.role == "Q" or steps[0].action == "CA" else self._patient(order.patient)
+        return work_order(container, steps, patient, envelope)
+
+    def _placed(self, order: WorkOrder) -> Container:
+        return replace(self._bare(order), id=order.specimen, rack=order.rack, position=order.position)
+
+    def _bare(self, order: WorkOrder) -> Container:
+        return Container(
+            material=Code(order.material, "", self._law.material_system) if order.material else None,
+            role=_ROLES[order.role],
+            parent=order.parent,
+            collected=order.collected_at,
+        )
 
     def _containers(
         self, asked: WorkQuery, query: Query, orders: Sequence[WorkOrder]
@@ -75,11 +108,9 @@ class LawAnswer:
         return [(self._container(asked, order), order) for order in wanted]
 
     def _container(self, asked: WorkQuery, order: WorkOrder) -> Container:
-        material = Code(order.material, "", self._law.material_system) if order.material else None
-        return Container(
+        return replace(
+            self._bare(order),
             id=order.specimen or asked.container,
-            material=material,
-            collected=order.collected_at,
             rack=asked.rack,
             position=asked.position,
             tray=asked.tray,
@@ -87,14 +118,22 @@ class LawAnswer:
         )
 
     def _envelope(self, request: Message, now: datetime, sender: str, control_id: str) -> Envelope:
+        return replace(
+            self._plain_envelope(now, sender, control_id),
+            sending=(sender, request.msh.whole(6)),
+            receiving=(request.msh.whole(3), request.msh.whole(4)),
+            charset=request.charset or "UNICODE UTF-8",
+        )
+
+    def _plain_envelope(self, now: datetime, sender: str, control_id: str) -> Envelope:
         return Envelope(
             control_id=control_id,
             now=now,
-            sending=(sender, request.msh.whole(6)),
-            receiving=(request.msh.whole(3), request.msh.whole(4)),
+            sending=(sender, ""),
             profile=self._profile,
             version=self._law.version,
-            charset=request.charset or "UNICODE UTF-8",
+            accept=self._law.accept if self._law.application else "",
+            application=self._law.application,
             fold=True,
         )
 
@@ -102,10 +141,24 @@ class LawAnswer:
         """One work step. Its id may never be used twice: without one of ours, this answer's control id makes one."""
         return WorkStep(
             awos_id=test.reference or spare_id,
-            test=Code(test.code, test.name, self._law.system),
-            priority=test.priority if self._law.priority else "",
-            dilution=test.dilution,
+            test=self._test(test),
+            action=test.action,
+            work_order=test.work_order,
+            priority=test.priority if self._law.priority and self._has("priority") else "",
+            dilution=test.dilution if self._has("assay-parameters") else "",
         )
+
+    def _has(self, option: str) -> bool:
+        """Whether the analyser has an option. A definition that names none but the first keeps the older switches."""
+        return option in self._law.options or self._law.options == ["bi-directional"]
+
+    def _test(self, test: WorkTest) -> Code:
+        """OBR-4: the analyser's own code, and LOINC beside it where the definition wants it (LAW-F.46)."""
+        own, other = (test.code, test.name, self._law.system), (test.loinc, test.name, "LN")
+        if not test.loinc or not self._law.loinc:
+            return Code(*own)
+        first, second = (other, own) if self._law.loinc == "first" else (own, other)
+        return Code(*first, *second)
 
     def _patient(self, patient: WorkPatient | None) -> Patient | None:
         return _patient(patient) if patient is not None and self._law.patient else None

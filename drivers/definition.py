@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property, lru_cache
 from importlib import import_module, resources
@@ -141,6 +141,15 @@ class Definition:
         if self._answer is None:
             raise DefinitionError(f"{self.key}: bu model iş listesi almaz")
         return self._answer.answer(query, orders, now=now, sender=sender, control_id=control_id)
+
+    def work(
+        self, orders: Sequence[WorkOrder], *, now: datetime, sender: str, control_id: Callable[[], str]
+    ) -> list[bytes]:
+        """Messages that give work, or take it back, without being asked (HL7 LAW). Raises DefinitionError: this model
+        is not told its work so."""
+        if not isinstance(self._answer, LawAnswer):
+            raise DefinitionError(f"{self.key}: bu modele sorulmadan iş gönderilmez")
+        return self._answer.work(orders, now=now, sender=sender, control_id=control_id)
 
     # ---- the line
 

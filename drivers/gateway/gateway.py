@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
@@ -20,13 +21,15 @@ from drivers.definition import Catalog, Definition, DefinitionError, Reading
 from drivers.gateway.astm_session import AstmSession
 from drivers.gateway.collector import Collected, Collector, body_of
 from drivers.gateway.folder_line import FolderIntake, file_key
+from drivers.gateway.law_manager import LawManager
 from drivers.gateway.line import LineBook, LineSpec
 from drivers.gateway.mllp_session import MllpSession, readable
 from drivers.gateway.spool import Frame, Place, Spool
 from drivers.gateway.text_session import TextCollector, TextSession
+from drivers.gateway.work_line import Desk, Writing
 from drivers.links.endpoints import Endpoint, SerialPort, TcpClient, TcpServer
 from drivers.links.folder import WatchedFolder
-from drivers.messages import Delivery, Query, WorkOrder
+from drivers.messages import Delivery, Query, Shipment, WorkOrder
 from drivers.protocols import hl7
 from drivers.protocols.astm_link import LinkOptions
 from drivers.protocols.mllp import MllpOptions
@@ -54,11 +57,12 @@ class Gateway:
         answer: AnswerQuery,
         deliver: Deliver,
         zone: ZoneInfo,
+        desk: Desk | None = None,
     ) -> None:
         self.spool = Spool(folder)
         self.catalog = catalog
         self.lines: dict[str, LineBook] = {}
-        self._zone = zone
+        self.zone = zone
         self._answer_query = answer
         self._deliver = deliver
         self._endpoints: dict[str, Endpoint] = {}
@@ -70,6 +74,8 @@ class Gateway:
         self._sites: dict[str, Definition] = {}
         """Definitions with the settings of one line's machine."""
         self._control = 0
+        self._run = secrets.token_hex(4)
+        self.law = LawManager(self, desk)
 
     # -- starting and stopping
 
@@ -112,6 +118,7 @@ class Gateway:
             return
         self._endpoints[spec.name] = endpoint
         await endpoint.start()
+        self.law.open_line(book, self.definition_of(spec))
 
     def _endpoint(self, book: LineBook) -> Endpoint:
         spec = book.spec
@@ -138,6 +145,7 @@ class Gateway:
         return TcpServer(spec.address, session, book.endpoint)
 
     async def _close_line(self, name: str) -> None:
+        await self.law.close_line(name)
         endpoint = self._endpoints.pop(name)
         await endpoint.stop()
         for session in list(self.lines[name].sessions):
@@ -178,6 +186,7 @@ class Gateway:
             book.trouble(delivery.problem)
         self._unconfirmed[message.key] = message.places
         if reading is not None and reading.kind == "ack":
+            self.law.take_answer(message.text)
             self.confirmed([message.key])  # an answer to our own message: nothing to store
         else:
             self._enqueue(message, delivery)
@@ -197,10 +206,13 @@ class Gateway:
             definition = self.catalog.inside(definition) if readable(message.text) else definition
         if message.whole:
             reading = definition.read(message.text)
+        law = self.law.read(definition, message.text, reading) if reading is not None else None
+        if law is not None and law.problem and reading is not None:
+            reading.problem = reading.problem or law.problem
         return (
             Delivery(
                 key=message.key,
-                line=message.line,
+                line=self.law.line_for(book, message.text) if book else message.line,
                 received_at=datetime.fromtimestamp(message.received_ns / 1e9, UTC),
                 protocol=definition.protocol,
                 raw=message.raw,
@@ -212,6 +224,7 @@ class Gateway:
                 queries=len(reading.queries) if reading else 0,
                 problem=message.problem or (reading.problem if reading else None),
                 whole=message.whole,
+                steps=law.steps if law is not None else [],
                 body=body_of(message.text) if definition.protocol == "astm" else b"",
             ),
             reading,
@@ -339,13 +352,51 @@ class Gateway:
         for order in orders:
             if order.reason:
                 book.note(order.reason)
-        return self.definition_of(book.spec).answer(
-            query, orders, now=datetime.now(self._zone), sender=SENDER, control_id=self.next_control_id()
+        return self.write(self.definition_of(book.spec), query, orders)
+
+    async def answers(self, book: LineBook, query: Query, message: Collected) -> tuple[list[bytes], list[Shipment]]:
+        """What answers a query on its own connection, and the work that goes after it (HL7 LAW), perhaps elsewhere."""
+        definition = self.definition_of(book.spec)
+        try:
+            found = await self.law.answers(book, definition, query, message.text)
+        except Exception:
+            log.exception("query not answered", extra={"action": "query_failed", "line": book.spec.name})
+            book.trouble("Sorgu yanıtlanamadı (veritabanı); cihaza bekleyen iş yok denmedi, yeniden sorması beklenir.")
+            return [], []
+        return found if found is not None else (await self.answer(book, query), [])
+
+    async def ship(self, book: LineBook, work: Sequence[Shipment], session: Writing, message: Collected) -> None:
+        """Send the work that a query asked for."""
+        await self.law.ship(book, work, session, message.text)
+
+    def write(self, definition: Definition, query: Query, orders: Sequence[WorkOrder]) -> list[bytes]:
+        """The messages of a definition that answer a query."""
+        return definition.answer(
+            query, orders, now=datetime.now(self.zone), sender=SENDER, control_id=self.next_control_id()
         )
+
+    def write_work(self, definition: Definition, orders: Sequence[WorkOrder]) -> list[bytes]:
+        """The messages of a definition that give work without being asked."""
+        return definition.work(orders, now=datetime.now(self.zone), sender=SENDER, control_id=self.next_control_id)
+
+    def connected(self, book: LineBook) -> None:
+        """A session of an HL7 line came up."""
+        self.law.connected(book)
+
+    def disconnected(self, book: LineBook) -> None:
+        self.law.disconnected(book)
 
     def frames(self, book: LineBook, message: bytes) -> list[bytes]:
         """A message cut for this line."""
         return self.definition_of(book.spec).frames(message)
+
+    def acknowledgements(self, book: LineBook, message: Collected, reading: Reading | None) -> list[bytes]:
+        """The HL7 answers to a stored message, in the order to send them."""
+        found = self.law.acknowledgements(book, self.definition_of(book.spec), message, reading)
+        if found is not None:
+            return found
+        single = self.acknowledgement(message, reading)
+        return [] if single is None else [single]
 
     def acknowledgement(self, message: Collected, reading: Reading | None) -> bytes | None:
         """The HL7 answer to a stored message; None where none is due. Content that cannot be bound is still AA:
@@ -358,14 +409,14 @@ class Gateway:
             request,
             "AA" if problem is None else "AE",
             control_id=self.next_control_id(),
-            now=datetime.now(self._zone),
+            now=datetime.now(self.zone),
             text=problem or "",
         )
 
     def next_control_id(self) -> str:
         """MSH-10 of our own messages, unique over restarts."""
         self._control += 1
-        return f"N{int(datetime.now(UTC).timestamp()):x}{self._control:x}"
+        return f"N{self._run}-{self._control:x}"
 
 
 def _link_options(catalog: Catalog, key: str) -> dict[str, Any] | None:

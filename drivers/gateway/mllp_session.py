@@ -43,6 +43,8 @@ class MllpSession(asyncio.Protocol):
         self._open = self._book.opened(self)
         if not self._open:
             transport.close()
+            return
+        self._gateway.connected(self._book)
 
     def data_received(self, data: bytes) -> None:
         if not self._open:
@@ -63,11 +65,23 @@ class MllpSession(asyncio.Protocol):
             self._timer.cancel()
         self._book.closed(self)
         self._handle(self._link.connection_lost())
+        self._gateway.disconnected(self._book)
 
     def close(self) -> None:
         """Hang up."""
         if self._transport is not None:
             self._transport.close()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a message of ours can be sent."""
+        return self._open
+
+    def send_message(self, payload: bytes) -> None:
+        """Send a message of ours; its answer comes as any block does."""
+        if self._open:
+            self._link.send(payload)
+            self._send()
 
     def _silence(self) -> None:
         self._handle(self._link.silence())
@@ -135,7 +149,8 @@ class MllpSession(asyncio.Protocol):
         try:
             first = True
             for query in queries:
-                for payload in await self._gateway.answer(self._book, query):
+                payloads, work = await self._gateway.answers(self._book, query, message)
+                for payload in payloads:
                     if not self._open:
                         return
                     if first:
@@ -143,6 +158,8 @@ class MllpSession(asyncio.Protocol):
                         first = False
                     else:
                         self._link.send(payload)
+                self._send()  # the answer leaves before the work that it announces
+                await self._gateway.ship(self._book, work, self, message)
             if first:
                 self._link.no_answer()
             self._send()
@@ -152,11 +169,13 @@ class MllpSession(asyncio.Protocol):
                 self._serve()
 
     def _acknowledge(self, message: Collected, reading: Reading | None) -> None:
-        answer = self._gateway.acknowledgement(message, reading)
-        if answer is None:
+        answers = self._gateway.acknowledgements(self._book, message, reading)
+        if not answers:
             self._link.no_answer()
-        else:
-            self._link.answer(answer)
+            return
+        self._link.answer(answers[0])
+        for further in answers[1:]:
+            self._link.send(further)
 
     def _send(self) -> None:
         data = self._link.data_to_send()

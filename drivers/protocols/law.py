@@ -10,7 +10,7 @@ the project's LAW facts (assertion ids LAB27-..., LAB28-..., LAW-F...), and capt
 """
 
 from drivers.protocols.law_check import Verdict, check_report, check_request
-from drivers.protocols.law_query import QueryKind, WorkQuery, query_response, read_work_query
+from drivers.protocols.law_query import QueryKind, WorkQuery, given, query_response, read_work_query
 from drivers.protocols.law_results import Lot, Observed, OrderReport, Report, SpecimenReport, read_report
 from drivers.protocols.law_work import (
     AWOS_ID_LENGTH,
@@ -55,6 +55,7 @@ __all__ = [
     "WorkStep",
     "check_report",
     "check_request",
+    "given",
     "no_work",
     "orm_response",
     "query_response",
