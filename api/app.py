@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -17,10 +17,12 @@ from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 
 from api import errors, live, rest, screens
+from api.access import public
 from api.context import AppContext, database_of
 from api.live import LiveHub
 from api.metrics import LABORATORY
 from api.middleware import BodyLimit, Counting, LastResort, SecurityHeaders
+from api.viewing import ViewRecorder
 from drivers.gateway.gateway import Gateway
 from lis_core.settings import Settings
 from lis_core.storage.database import Database
@@ -56,6 +58,7 @@ def create_app(
             Middleware(GZipMiddleware, minimum_size=1024, compresslevel=5),
             Middleware(LastResort),
             Middleware(BodyLimit),
+            Middleware(ViewRecorder),
         ],
     )
     app.state.numune = AppContext(database, settings, hub or LiveHub(database), gateway)
@@ -79,7 +82,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await hub.stop()
 
 
-_health = APIRouter(include_in_schema=False)
+_health = APIRouter(include_in_schema=False, dependencies=[Depends(public("işletim denetimi; kayıt içermez"))])
 
 
 @_health.get("/healthz")

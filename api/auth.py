@@ -1,26 +1,34 @@
-"""Who asks: session cookie or bearer token, roles, and the form token that keeps other sites from posting for him."""
+"""Who asks: session cookie or bearer token, and the form token that keeps other sites from posting for him."""
 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Request, Response
 
+from api.account_context import (
+    SESSION_COOKIE,
+    rules_of,
+    set_device_cookie,
+    set_session_cookie,
+    visitor_of,
+)
 from api.context import client_address, database_of
 from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError
-from lis_core.domain.visibility import Role
-from lis_core.services import users
+from lis_core.services import signing_in, users
+from lis_core.services.sessions import Held, Stage
+from lis_core.services.signing_in import Entered
 from lis_core.storage.database import Actor
 from lis_core.views.seeing import Sight
 
-SESSION_COOKIE = "numune_oturum"
 FORM_HEADER = "X-Form-Token"
 FORM_FIELD = "_form"
+IDLE_HEADER = "X-Idle"
+"""A page that renews itself sends it: nobody works there, so the session does not live longer for it."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -30,6 +38,8 @@ class SignedIn:
 
     actor: Actor
     form_token: str | None
+    held: Held | None = None
+    """His session; None for a bearer token."""
 
 
 async def signed_in(request: Request) -> SignedIn:
@@ -43,25 +53,47 @@ async def signed_in(request: Request) -> SignedIn:
         raise NumuneError(errors.NOT_SIGNED_IN)
     if who.form_token is not None and request.method not in SAFE_METHODS:
         await _check_form_token(request, who.form_token)
-    return SignedIn(replace(who.actor, address=client_address(request)), who.form_token)
+    signed = replace(who, actor=replace(who.actor, address=client_address(request)))
+    request.state.actor = signed.actor  # a refusal is kept under his name
+    return signed
 
 
 async def _from_header(request: Request) -> SignedIn | None:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         return None
-    actor = await users.actor_of_token(database_of(request), token.strip())
+    actor = await users.actor_of_token(database_of(request), token.strip()[:200], client_address(request))
     return SignedIn(actor, None) if actor else None
 
 
 async def _from_cookie(request: Request) -> SignedIn | None:
+    held = await held_session(request)
+    if held is None or held.stage is not Stage.FULL:
+        return None
+    return SignedIn(held.actor, held.form_token, held)
+
+
+async def held_session(request: Request) -> Held | None:
+    """The session of this browser, finished or not."""
     if request.headers.get("authorization"):
         return None  # a wrong token is refused; it never falls back to whoever sits at this browser
     secret = request.cookies.get(SESSION_COOKIE)
     if not secret:
         return None
-    found = await users.actor_of_session(database_of(request), secret)
-    return SignedIn(*found) if found else None
+    idle = IDLE_HEADER in request.headers or request.url.path == "/olay"
+    return await users.session_behind(
+        database_of(request), secret[:100], visitor_of(request), rules_of(request), idle=idle
+    )
+
+
+async def half_signed_in(request: Request) -> Held:
+    """Somebody on his way in (or in), for the pages of the next step. Raises NOT_SIGNED_IN, BAD_FORM_TOKEN."""
+    held = await held_session(request)
+    if held is None:
+        raise NumuneError(errors.NOT_SIGNED_IN)
+    if request.method not in SAFE_METHODS:
+        await _check_form_token(request, held.form_token)
+    return replace(held, actor=replace(held.actor, address=client_address(request)))
 
 
 async def _check_form_token(request: Request, expected: str) -> None:
@@ -92,37 +124,30 @@ async def sight_of(actor: CurrentActor) -> Sight:
 CurrentSight = Annotated[Sight, Depends(sight_of)]
 
 
-def require(*roles: Role) -> Callable[[Actor], Awaitable[Actor]]:
-    """A dependency that gives the actor, and refuses (NOT_ALLOWED) whoever holds none of these roles."""
-
-    async def holder(actor: CurrentActor) -> Actor:
-        if not actor.has(*roles):
-            raise NumuneError(errors.NOT_ALLOWED, permission=" / ".join(role.value for role in roles))
-        return actor
-
-    return holder
-
-
-LaboratoryActor = Annotated[Actor, Depends(require(Role.TECHNICIAN, Role.SPECIALIST))]
-SpecialistActor = Annotated[Actor, Depends(require(Role.SPECIALIST))]
-AdministratorActor = Annotated[Actor, Depends(require(Role.ADMINISTRATOR))]
-
-
 # --- signing in and out, for the screens ---------------------------------------------------------------------------
 
 
 async def sign_in(request: Request, response: Response, username: str, password: str) -> Actor:
-    """Open a session and set its cookie on `response`. Raises BAD_CREDENTIALS, TOO_MANY_ATTEMPTS, BAD_FORM_TOKEN.
+    """As `begin`, for whom no further step waits: the actor."""
+    return (await begin(request, response, username, password)).actor
+
+
+async def begin(request: Request, response: Response, username: str, password: str) -> Entered:
+    """The first step; sets cookies on `response`. Raises BAD_CREDENTIALS, TOO_MANY_ATTEMPTS, ABSENT, BAD_FORM_TOKEN.
 
     There is no form token before a session, so the browser's own word for where the form came from is checked.
     """
     if not from_own_page(request):
         raise NumuneError(errors.BAD_FORM_TOKEN)
-    actor, secret, _ = await users.sign_in(database_of(request), username, password, client_address(request))
-    response.set_cookie(
-        SESSION_COOKIE, secret, httponly=True, samesite="lax", secure=request.url.scheme == "https", path="/"
-    )
-    return actor
+    entered = await signing_in.enter(database_of(request), username, password, visitor_of(request), rules_of(request))
+    let_in(request, response, entered)
+    return entered
+
+
+def let_in(request: Request, response: Response, entered: Entered) -> None:
+    """Give the browser the secrets of a step that succeeded."""
+    set_session_cookie(request, response, entered.opened.secret)
+    set_device_cookie(request, response, entered.device)
 
 
 async def sign_out(request: Request, response: Response) -> None:
@@ -143,6 +168,6 @@ def from_own_page(request: Request) -> bool:
 
 def safe_target(wanted: str | None) -> str:
     """Where to go after signing in: a path of ours, never another site's address."""
-    if not wanted or not wanted.startswith("/") or wanted.startswith(("//", "/\\")) or "\n" in wanted or "\r" in wanted:
-        return "/"
-    return wanted
+    if not wanted or not wanted.startswith("/") or len(wanted) > 500 or any(sign <= " " for sign in wanted):
+        return "/"  # a browser drops tabs and line ends: "/\t/other.site" would be another site
+    return "/" if wanted.replace("\\", "/").startswith("//") else wanted

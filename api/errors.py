@@ -22,8 +22,11 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
+from api.context import database_of
 from lis_core.domain import errors
 from lis_core.domain.errors import ErrorKind, NumuneError, all_kinds
+from lis_core.services.refusals import keep_refusal
+from lis_core.storage.database import Actor
 
 log = logging.getLogger("numune.api")
 
@@ -127,7 +130,21 @@ def install(app: FastAPI, page: ErrorPage = plain_page) -> None:
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, NumuneError)
+    if error.kind in (errors.NOT_ALLOWED, errors.NOT_YOUR_LABORATORY):
+        await _keep(request, error)
     return answer(request, error)
+
+
+async def _keep(request: Request, refusal: NumuneError) -> None:
+    """The attempt goes into the audit, by the door's pattern: no number or name of the address itself."""
+    actor = getattr(request.state, "actor", None)
+    if not isinstance(actor, Actor):
+        return
+    door = getattr(request.scope.get("route"), "path", "")
+    try:
+        await keep_refusal(database_of(request), actor, refusal, f"{request.method} {door}")
+    except KEEPING_FAILED:  # the refusal stands all the same; that it was not kept is on record here
+        log.exception("refusal not kept", extra={"action": "refusal_not_kept", "code": refusal.code})
 
 
 # --- input that does not fit ---------------------------------------------------------------------------------------
@@ -226,6 +243,9 @@ DATABASE_ERRORS: tuple[type[Exception], ...] = (
     sqlalchemy.exc.DBAPIError,
     sqlalchemy.exc.TimeoutError,
 )
+
+
+KEEPING_FAILED: tuple[type[Exception], ...] = (*DATABASE_ERRORS, TimeoutError, OSError)
 
 
 def _cause(error: Exception) -> Exception:

@@ -21,10 +21,11 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
+from api.access import signed_in_only
 from api.auth import sight_of
 from api.context import context_of
 from api.metrics import LIVE_DROPPED, LIVE_SCREENS
-from lis_core.domain.visibility import Role
+from lis_core.domain.permissions import P
 from lis_core.storage.database import EVENTS_CHANNEL, Database
 from lis_core.storage.tables import Order
 from lis_core.views.seeing import Sight
@@ -46,6 +47,8 @@ RETRY = (0.2, 0.5, 1.0, 2.0, 5.0)
 EVERYWHERE = frozenset({"order", "specimen", "approval"})
 """Kinds of notes for everybody who may open the order; the rest is the laboratory's."""
 OF_ADMINISTRATOR = frozenset({"line", "notice"})
+RIGHTS_CHANGED = "yetki"
+"""Sent by the database itself (guards.sql): what a stream was opened under may hold no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +108,9 @@ class Screen:
 
     def wants(self, note: Note) -> bool:
         """True where this person's screens have use for notes of this kind."""
-        if self.sight.in_laboratory or note.kind in EVERYWHERE:
+        if self.sight.in_laboratory or (note.kind in EVERYWHERE and self.sight.actor.may(P.ORDER_VIEW)):
             return True
-        return self.sight.actor.has(Role.ADMINISTRATOR) and note.kind in OF_ADMINISTRATOR
+        return self.sight.actor.may(P.SYSTEM_VIEW) and note.kind in OF_ADMINISTRATOR
 
     def give(self, note: Note) -> None:
         """Queue a note; a full queue ends the stream instead of making anybody wait."""
@@ -223,8 +226,12 @@ class LiveHub:
             await asyncio.sleep(MERGE_FOR * 3 / 4)
 
     async def _hand_out(self, notes: list[Note]) -> None:
-        clinical = [screen for screen in self._screens if screen.sight.only_own_orders]
+        clinical = [screen for screen in self._screens if not screen.sight.sees_every_order]
         owners = await self._owners(notes) if clinical else {}
+        if any(note.kind == RIGHTS_CHANGED for note in notes):
+            for screen in list(self._screens):
+                screen.end()  # the browser comes again at once, with the rights of now
+            return
         for screen in list(self._screens):
             for note in notes:
                 if note.kind == "yenile":
@@ -252,7 +259,7 @@ class LiveHub:
 
 def _for(sight: Sight, note: Note, owners: Owners) -> Note | None:
     """The note as this person may have it; None where nothing of it is his. Reception and laboratory: as it is."""
-    if not sight.only_own_orders:
+    if sight.sees_every_order or note.kind in OF_ADMINISTRATOR:
         return note
     mine = tuple(number for number in note.orders if number in owners and _owns(sight, owners[number]))
     if not mine and not note.everything:
@@ -270,7 +277,7 @@ def _owns(sight: Sight, owner: tuple[int | None, int | None, int | None]) -> boo
 router = APIRouter(include_in_schema=False)
 
 
-@router.get("/olay")
+@router.get("/olay", dependencies=[Depends(signed_in_only("her not, kişinin görebildiği kadardır"))])
 async def stream(request: Request, sight: Annotated[Sight, Depends(sight_of)]) -> StreamingResponse:
     """Notes for this person's screens as server-sent events; `event` is the kind, `data` the facts as JSON."""
     hub = context_of(request).hub

@@ -24,12 +24,13 @@ from api.metrics import REPORTS
 from barcode.code128 import QUIET_ZONE, bars, modules
 from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError
+from lis_core.domain.permissions import P
 from lis_core.domain.states import Priority, TestState
 from lis_core.settings import ISTANBUL
 from lis_core.storage.database import Actor, Database
 from lis_core.storage.tables import Institution, Parameter, Test
 from lis_core.views.order_view import Decision, OrderView, SpecimenLine, TestLine, order_view
-from lis_core.views.seeing import LABORATORY, PAPER, Sight
+from lis_core.views.seeing import Sight
 
 TEMPLATES = Path(__file__).parent / "reports"
 TEMPLATE = TEMPLATES / "rapor.typ"
@@ -63,7 +64,7 @@ async def released_report(db: Database, actor: Actor, number: str) -> Report:
     """
     sight = _printer(actor)
     async with db.reading() as session:
-        view = await order_view(session, sight, number, values=PAPER)
+        view = await order_view(session, sight, number, values=sight.on_paper(), permission=P.REPORT_TAKE)
         if not any(test.result for test in view.tests):
             raise NumuneError(errors.NOT_RELEASED, number=view.number)
         data = await report_data(session, view, actor, datetime.now(ISTANBUL), emergency=False)
@@ -77,11 +78,10 @@ async def emergency_report(db: Database, actor: Actor, number: str, reason: str)
     Only for an urgent order, by technician or specialist, with a reason. Raises NOT_ALLOWED, EMERGENCY_ONLY,
     NOT_RELEASED (there is no value at all), UNKNOWN_BARCODE.
     """
-    if not actor.has(*LABORATORY):
-        raise NumuneError(errors.NOT_ALLOWED, permission="acil (onaysız) baskı")
+    actor.must(P.REPORT_EMERGENCY)
     sight = _printer(actor)
     async with db.work(actor) as work:
-        view = await order_view(work.session, sight, number)
+        view = await order_view(work.session, sight, number, permission=P.REPORT_EMERGENCY)
         if view.priority != Priority.URGENT.api or not reason.strip():
             raise NumuneError(errors.EMERGENCY_ONLY)
         printed = [test for test in view.tests if test.result]
@@ -103,8 +103,9 @@ async def emergency_report(db: Database, actor: Actor, number: str, reason: str)
 
 def _printer(actor: Actor) -> Sight:
     sight = Sight(actor)
+    actor.must(P.REPORT_TAKE)
     if not sight.reads_values:
-        raise NumuneError(errors.NOT_ALLOWED, permission="sonuç raporu basma")
+        raise actor.rights.refusal(P.RESULT_VIEW)
     return sight
 
 

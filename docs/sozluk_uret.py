@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from api.screens import words
+from lis_core.domain.permissions import REGISTRY
 from lis_core.domain.states import Priority, TestState, TubeState
-from lis_core.domain.visibility import Role
 from lis_core.services.ingest_match import Cause
 from lis_core.storage.tables import Base
 from lis_core.storage.tables.results import ApprovalKind
@@ -62,8 +62,11 @@ def states() -> Iterator[str]:
     yield table("code | sign | meaning on screen", ((f"`{s.name}`", s.value, s.words) for s in Sign))
     yield "### Kinds of lines\n\n"
     yield table("screen | database (`baglanti_turu`)", ((text, f"`{kind}`") for kind, text in words.LINE_KINDS.items()))
-    yield "### Roles\n\n"
-    yield table("code | database (`rol`)", ((f"`{r.name}`", f"`{r.value}`") for r in Role if r is not Role.SYSTEM))
+    yield "### Permissions\n\n"
+    yield table(
+        "code | database (`yetki`) | screen",
+        ((f"`P.{p.name}`", f"`{p.value}`", about.caption) for p, about in REGISTRY.items()),
+    )
 
 
 def tables() -> str:

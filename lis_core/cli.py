@@ -14,6 +14,7 @@ from pathlib import Path
 from sqlalchemy import create_engine, text
 
 from lis_core.doctor import diagnose
+from lis_core.domain.permissions import P
 from lis_core.services.replay import Reread
 from lis_core.services.replay import replay as replay_messages
 from lis_core.settings import Settings
@@ -129,7 +130,12 @@ def replay(argv: list[str]) -> int:
 async def _replay(url: str, ids: list[int]) -> list:  # type: ignore[type-arg]
     database = Database(url)
     try:
-        return await replay_messages(database, ids, program("numune replay"), reread(Settings.from_environment()))
+        return await replay_messages(
+            database,
+            ids,
+            program("numune replay", may=(P.MESSAGE_REPLAY, P.RESULT_ENTER)),
+            reread(Settings.from_environment()),
+        )
     finally:
         await database.close()
 

@@ -14,24 +14,26 @@ from lis_core.demo_data.catalogue import MATERIALS, PANELS, TESTS, TUBE_TYPES, W
 from lis_core.demo_data.instruments import INSTRUMENTS, TRANSLATIONS
 from lis_core.demo_data.people import BARCODE_RANGES, INSTITUTION, PHYSICIANS, UNITS, USERS
 from lis_core.demo_data.ranges import IN_FORCE_FROM, NOT_APPROVED, VERSION, ranges
+from lis_core.domain.permissions import P
 from lis_core.services.passwords import hash_password, password_fits
 from lis_core.storage.database import Database, Work, program
 from lis_core.storage.tables import (
     BarcodeRange,
     Connection,
+    GroupMember,
     Institution,
     Instrument,
     InstrumentTest,
     Material,
     PanelMember,
     Parameter,
+    PermissionGroup,
     Physician,
     Range,
     Test,
     TubeType,
     Unit,
     User,
-    UserRole,
     WorkGroup,
 )
 
@@ -39,6 +41,7 @@ DEMO_LOCK = 7_301_947
 """Advisory lock: two programs that start together do not both load."""
 
 _LOADED = "gosterim_laboratuvari"
+LOADER = program("gosterim", may=(P.CATALOGUE_MANAGE, P.INSTRUMENT_MANAGE, P.USER_MANAGE, P.RIGHTS_MANAGE))
 
 
 async def load_demo(db: Database, password: str, port_base: int) -> None:
@@ -46,7 +49,9 @@ async def load_demo(db: Database, password: str, port_base: int) -> None:
 
     password: of every demonstration user. port_base: what is added to each line's port (4000 in the contract).
     """
-    async with db.work(program("gosterim")) as work:
+    async with db.work(
+        LOADER
+    ) as work:
         session = work.session
         await session.execute(text("select pg_advisory_xact_lock(:key)"), {"key": DEMO_LOCK})
         if await session.get(Parameter, _LOADED) is None:
@@ -162,14 +167,24 @@ async def _load_people(session: AsyncSession) -> None:
             family_name=family,
             password_hash="!",
             physician_id=physicians[physician].id if physician else None,
-            roles=[UserRole(role=role, groups=[])],
         )
-        for username, given, family, role, physician in USERS
+        for username, given, family, _, physician in USERS
     )
+    await session.flush()
+    await _put_into_groups(session)
     session.add_all(
         BarcodeRange(first=first, last=last, physician_id=physicians[physician].id)
         for first, last, physician in BARCODE_RANGES
     )
+
+
+async def _put_into_groups(session: AsyncSession) -> None:
+    """Each demonstration user is in the group of his job; every bench belongs to the one laboratory."""
+    users = dict((await session.execute(select(User.username, User.id))).tuples().all())
+    groups = dict((await session.execute(select(PermissionGroup.code, PermissionGroup.id))).tuples().all())
+    session.add_all(GroupMember(group_id=groups[job], user_id=users[username]) for username, _, _, job, _ in USERS)
+    laboratory = select(Unit.id).where(Unit.kind == "laboratuvar").order_by(Unit.id).limit(1).scalar_subquery()
+    await session.execute(update(WorkGroup).values(laboratory_id=laboratory))
 
 
 async def _load_instruments(session: AsyncSession, port_base: int) -> None:

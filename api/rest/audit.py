@@ -5,23 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
-from api.auth import AdministratorActor
+from api.access import needs
 from api.context import Db
 from api.rest.inputs import Code, Cursor, Limit, Moment
 from api.rest.lists import answer_page
+from lis_core.domain.permissions import P
+from lis_core.storage.database import Actor
 from lis_core.views.audit_trail import AuditProof, AuditQuestion, AuditRow, list_audit, verify_audit
 from lis_core.views.seeing import Sight
 
 router = APIRouter(tags=["Denetim"])
+
+Auditor = Annotated[Actor, Depends(needs(P.AUDIT_VIEW))]
 
 
 @router.get("/audit", summary="Denetim izi")
 async def read(
     request: Request,
     response: Response,
-    actor: AdministratorActor,
+    actor: Auditor,
     db: Db,
     entity: Annotated[Code | None, Query(description="Nesnenin türü (tablo)")] = None,
     id: Annotated[Code | None, Query(description="Nesnenin kodu")] = None,
@@ -37,7 +41,7 @@ async def read(
 
 
 @router.get("/audit/verify", summary="Denetim zincirini doğrula")
-async def verify(actor: AdministratorActor, db: Db) -> AuditProof:
+async def verify(actor: Auditor, db: Db) -> AuditProof:
     """Zincirdeki her satırı yeniden hesaplar; değişen ya da eksik satırı söyler."""
     async with db.reading() as session:
         return await verify_audit(session)

@@ -8,9 +8,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel
 
-from api.auth import require
+from api.access import needs
 from api.context import Db
-from lis_core.domain.visibility import Role
+from lis_core.domain.permissions import P
 from lis_core.settings import ISTANBUL
 from lis_core.storage.database import Actor
 from lis_core.views.boards import InstrumentCard, Line, instruments_board
@@ -18,7 +18,7 @@ from lis_core.views.order_view import here, local
 
 router = APIRouter(tags=["Cihaz"])
 
-Watcher = Annotated[Actor, Depends(require(Role.TECHNICIAN, Role.SPECIALIST, Role.ADMINISTRATOR))]
+Watcher = Annotated[Actor, Depends(needs(P.INSTRUMENT_VIEW))]
 
 
 class LineOut(BaseModel):

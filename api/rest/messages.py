@@ -11,13 +11,13 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel
 from sqlalchemy import select
 
-from api.auth import LaboratoryActor, require
+from api.access import needs
 from api.context import Db, context_of
 from api.rest.inputs import Code, Cursor, Limit, PathId
 from api.rest.lists import answer_page
 from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError
-from lis_core.domain.visibility import Role
+from lis_core.domain.permissions import P
 from lis_core.services.replay import replay
 from lis_core.storage.database import Actor, Database
 from lis_core.storage.tables import RawMessage
@@ -28,7 +28,8 @@ from lis_core.views.traffic import MESSAGE_STATES, MessageRow, list_messages, me
 
 router = APIRouter(tags=["Ham mesaj"])
 
-Watcher = Annotated[Actor, Depends(require(Role.TECHNICIAN, Role.SPECIALIST, Role.ADMINISTRATOR))]
+Watcher = Annotated[Actor, Depends(needs(P.MESSAGE_VIEW))]
+Replayer = Annotated[Actor, Depends(needs(P.MESSAGE_REPLAY))]
 StateName = Literal["processed", "partly", "repeat", "incomplete", "failed", "query", "empty"]
 
 
@@ -147,7 +148,7 @@ class Replayed(BaseModel):
 
 
 @router.post("/raw-messages/{message_id}/replay", summary="Ham mesajı yeniden işle")
-async def run_again(request: Request, message_id: PathId, actor: LaboratoryActor, db: Db) -> Replayed:
+async def run_again(request: Request, message_id: PathId, actor: Replayer, db: Db) -> Replayed:
     """Saklanan mesajı yeniden okur; daha önce bağlanmış sonuç ikinci kez yazılmaz."""
     await _must_exist(db, message_id)
     one = (await replay(db, [message_id], actor, await context_of(request).reread()))[0]

@@ -7,11 +7,12 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, Field
 
-from api.auth import CurrentSight, require
+from api.access import needs
+from api.auth import CurrentSight
 from api.context import Db
 from api.rest.inputs import BirthDate, Clinical, Code, Digits, Input, Line, Name, PathText
+from lis_core.domain.permissions import P
 from lis_core.domain.states import Priority
-from lis_core.domain.visibility import Role
 from lis_core.services.orders import OrderRequest, PlacedOrder, place_order
 from lis_core.services.patients import PatientData
 from lis_core.storage.database import Actor
@@ -21,7 +22,7 @@ router = APIRouter(tags=["İstem"])
 
 Orderer = Annotated[
     Actor,
-    Depends(require(Role.PHYSICIAN, Role.FAMILY_PHYSICIAN, Role.RECEPTION, Role.TECHNICIAN, Role.SPECIALIST)),
+    Depends(needs(P.ORDER_ENTER)),
 ]
 
 
@@ -110,7 +111,9 @@ def _as_placed(placed: PlacedOrder) -> OrderOut:
     )
 
 
-@router.get("/orders/{number}", summary="İstem, tüpleri ve görülebilen sonuçları")
+@router.get(
+    "/orders/{number}", dependencies=[Depends(needs(P.ORDER_VIEW))], summary="İstem, tüpleri ve görülebilen sonuçları"
+)
 async def read(number: PathText, sight: CurrentSight, db: Db) -> OrderView:
     """Numara istemin ya da herhangi bir tüpünün barkodudur. Görülemeyen sonuçta `result` boştur (null)."""
     async with db.reading() as session:

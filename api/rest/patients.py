@@ -6,9 +6,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
-from api.auth import require
+from api.access import needs
 from api.context import Db
-from lis_core.domain.visibility import Role
+from lis_core.domain.permissions import P
 from lis_core.storage.database import Actor
 from lis_core.views.order_view import PatientLine
 from lis_core.views.patients import find_patients
@@ -18,7 +18,7 @@ router = APIRouter(tags=["Hasta"])
 
 Finder = Annotated[
     Actor,
-    Depends(require(Role.PHYSICIAN, Role.FAMILY_PHYSICIAN, Role.RECEPTION, Role.TECHNICIAN, Role.SPECIALIST)),
+    Depends(needs(P.PATIENT_VIEW)),
 ]
 
 

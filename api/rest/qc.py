@@ -7,17 +7,17 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from api.auth import require
+from api.access import needs
 from api.context import Db
 from api.rest.inputs import Code, Cursor, Limit, Moment
 from api.rest.lists import answer_page
-from lis_core.domain.visibility import Role
+from lis_core.domain.permissions import P
 from lis_core.storage.database import Actor
 from lis_core.views.traffic import ControlQuestion, ControlRow, list_controls
 
 router = APIRouter(tags=["Kalite kontrol"])
 
-Watcher = Annotated[Actor, Depends(require(Role.TECHNICIAN, Role.SPECIALIST, Role.ADMINISTRATOR))]
+Watcher = Annotated[Actor, Depends(needs(P.QC_VIEW))]
 
 
 @router.get("/qc/results", summary="Kontrol ölçümleri")

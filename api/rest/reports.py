@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
-from api.auth import CurrentActor, from_own_page
+from api.access import needs_any
+from api.auth import from_own_page
 from api.context import Db
 from api.report import emergency_report, released_report
 from api.rest.inputs import PathText, Reason
 from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError
+from lis_core.domain.permissions import P
+from lis_core.storage.database import Actor
 
 router = APIRouter(tags=["İstem"])
+
+Taker = Annotated[Actor, Depends(needs_any(P.REPORT_TAKE, P.REPORT_EMERGENCY))]
 
 _PDF: dict[int | str, dict[str, object]] = {200: {"content": {"application/pdf": {}}, "description": "Rapor"}}
 
@@ -22,7 +27,7 @@ _PDF: dict[int | str, dict[str, object]] = {200: {"content": {"application/pdf":
 async def report(
     request: Request,
     number: PathText,
-    actor: CurrentActor,
+    actor: Taker,
     db: Db,
     acil: Annotated[bool, Query(description="Klinik onaydan önce acil baskı; acil istem ve gerekçe ister")] = False,
     gerekce: Annotated[Reason, Query(description="Acil baskının gerekçesi")] = "",

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from api.auth import CurrentSight, LaboratoryActor, SpecialistActor
+from api.access import needs, needs_any
+from api.auth import CurrentSight
 from api.context import Db
 from api.rest.inputs import LARGEST_ID, Code, Cursor, Input, Limit, Moment, PathId, Reason, StateWord
 from api.rest.lists import answer_page
 from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError, all_kinds
+from lis_core.domain.permissions import P
 from lis_core.services import approvals
 from lis_core.services.approvals import ApprovalOutcome
 from lis_core.storage.database import Actor, Database, Work
@@ -21,8 +23,14 @@ from lis_core.views.results import ResultPlace, ResultQuestion, ResultRow, list_
 
 router = APIRouter(tags=["Sonuç"])
 
+Reader = Depends(needs_any(P.RESULT_VIEW, P.RESULT_VIEW_UNAPPROVED))
+Technical = Annotated[Actor, Depends(needs(P.RESULT_TECHNICAL))]
+Clinical = Annotated[Actor, Depends(needs(P.RESULT_CLINICAL))]
+Approver = Annotated[Actor, Depends(needs_any(P.RESULT_TECHNICAL, P.RESULT_CLINICAL))]
+"""Which of the two it takes depends on where the result stands; the service asks."""
 
-@router.get("/results", summary="Görülebilen sonuçlar")
+
+@router.get("/results", dependencies=[Depends(needs(P.ORDER_VIEW)), Reader], summary="Görülebilen sonuçlar")
 async def read(
     request: Request,
     response: Response,
@@ -115,31 +123,31 @@ async def _decided(db: Database, result_id: int) -> Decided:
 
 
 @router.post("/results/technical-approval", summary="Teknik onay (toplu)")
-async def technical_many(many: Many, actor: LaboratoryActor, db: Db) -> list[OneOfMany]:
+async def technical_many(many: Many, actor: Technical, db: Db) -> list[OneOfMany]:
     """Birden çok sonucu teknik onaylar; onaylanamayan satır ötekileri durdurmaz."""
     return await _approve_many(db, actor, many, approvals.approve_technically)
 
 
 @router.post("/results/clinical-approval", summary="Klinik onay (toplu)")
-async def clinical_many(many: Many, actor: SpecialistActor, db: Db) -> list[OneOfMany]:
+async def clinical_many(many: Many, actor: Clinical, db: Db) -> list[OneOfMany]:
     """Birden çok sonucu klinik onaylar; onaylanamayan satır ötekileri durdurmaz."""
     return await _approve_many(db, actor, many, approvals.approve_clinically)
 
 
 @router.post("/results/{result_id}/technical-approval", summary="Teknik onay")
-async def technical(result_id: PathId, actor: LaboratoryActor, db: Db, why: Why | None = None) -> Decided:
+async def technical(result_id: PathId, actor: Technical, db: Db, why: Why | None = None) -> Decided:
     """Sonucu teknik onaylar. Panik değerde gerekçe ister."""
     return await _approve_one(db, actor, result_id, why, approvals.approve_technically)
 
 
 @router.post("/results/{result_id}/clinical-approval", summary="Klinik onay")
-async def clinical(result_id: PathId, actor: SpecialistActor, db: Db, why: Why | None = None) -> Decided:
+async def clinical(result_id: PathId, actor: Clinical, db: Db, why: Why | None = None) -> Decided:
     """Teknik onaylı sonucu klinik onaylar; sonuç bundan sonra laboratuvar dışında görülür."""
     return await _approve_one(db, actor, result_id, why, approvals.approve_clinically)
 
 
 @router.post("/results/{result_id}/repeat", summary="Tekrar iste")
-async def repeat(result_id: PathId, actor: LaboratoryActor, db: Db, wanted: RepeatIn | None = None) -> Decided:
+async def repeat(result_id: PathId, actor: Approver, db: Db, wanted: RepeatIn | None = None) -> Decided:
     """Tetkiki yeniden çalışılmak üzere geri gönderir; eski koşu kayıtta kalır."""
     given = wanted or RepeatIn()
     async with db.work(actor) as work:
@@ -148,7 +156,7 @@ async def repeat(result_id: PathId, actor: LaboratoryActor, db: Db, wanted: Repe
 
 
 @router.post("/results/{result_id}/withdraw", summary="Onayı geri al")
-async def withdraw(result_id: PathId, actor: LaboratoryActor, db: Db, why: Why | None = None) -> Decided:
+async def withdraw(result_id: PathId, actor: Approver, db: Db, why: Why | None = None) -> Decided:
     """Son onayı gerekçesi ile geri alır; sonuç laboratuvar dışında artık görülmez."""
     async with db.work(actor) as work:
         await approvals.withdraw(work, result_id, (why or Why()).reason)

@@ -7,12 +7,13 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from pydantic import Field
 
-from api.auth import CurrentSight, require
+from api.access import needs
+from api.auth import CurrentSight
 from api.context import Db
 from api.rest.inputs import Input, Line, PathText, Reason
+from lis_core.domain.permissions import P
 from lis_core.domain.states import TubeState
-from lis_core.domain.visibility import Role
-from lis_core.services.specimens import move_tube
+from lis_core.services.specimens import PERMISSION_OF_MOVE, move_tube
 from lis_core.storage.database import Actor, Database
 from lis_core.views.order_view import find_order
 from lis_core.views.seeing import Sight
@@ -20,12 +21,9 @@ from lis_core.views.specimen_view import SpecimenView, specimen_view
 
 router = APIRouter(tags=["Numune"])
 
-Carrier = Annotated[
-    Actor,
-    Depends(require(Role.PHYSICIAN, Role.FAMILY_PHYSICIAN, Role.RECEPTION, Role.TECHNICIAN, Role.SPECIALIST)),
-]
-"""Draws and hands over."""
-Acceptor = Annotated[Actor, Depends(require(Role.RECEPTION, Role.TECHNICIAN, Role.SPECIALIST))]
+Collector = Annotated[Actor, Depends(needs(P.SPECIMEN_COLLECT))]
+Carrier = Annotated[Actor, Depends(needs(P.SPECIMEN_DISPATCH))]
+Acceptor = Annotated[Actor, Depends(needs(P.SPECIMEN_ACCEPT))]
 """Takes in and refuses at the laboratory's door."""
 
 
@@ -40,7 +38,7 @@ async def _move(db: Database, actor: Actor, barcode: str, to: TubeState, move: M
     sight = Sight(actor)
     given = move or Move()
     async with db.work(actor) as work:
-        await find_order(work.session, sight, barcode)  # a clinician moves tubes of his own orders only
+        await find_order(work.session, sight, barcode, PERMISSION_OF_MOVE[to])  # a clinician: his own orders only
         tube = await move_tube(work, barcode, to, reason=given.reason, position=given.position)
         scanned = tube.barcode
     async with db.reading() as session:
@@ -48,7 +46,7 @@ async def _move(db: Database, actor: Actor, barcode: str, to: TubeState, move: M
 
 
 @router.post("/specimens/{barcode}/collect", summary="Numune alındı")
-async def collect(barcode: PathText, actor: Carrier, db: Db, move: Move | None = None) -> SpecimenView:
+async def collect(barcode: PathText, actor: Collector, db: Db, move: Move | None = None) -> SpecimenView:
     """Tüpün hastadan alındığını kaydeder."""
     return await _move(db, actor, barcode, TubeState.COLLECTED, move)
 
@@ -77,7 +75,7 @@ async def accept_conditionally(barcode: PathText, actor: Acceptor, db: Db, move:
     return await _move(db, actor, barcode, TubeState.CONDITIONAL, move)
 
 
-@router.get("/specimens/{barcode}", summary="Numune nerede, neler oldu")
+@router.get("/specimens/{barcode}", dependencies=[Depends(needs(P.SPECIMEN_VIEW))], summary="Numune nerede, neler oldu")
 async def read(barcode: PathText, sight: CurrentSight, db: Db) -> SpecimenView:
     """Tüpün durumu, yeri ve bütün hareketleri."""
     async with db.reading() as session:

@@ -5,26 +5,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, StringConstraints
 
-from api.auth import LaboratoryActor
+from api.access import needs
 from api.context import Db
 from api.rest.inputs import Code, Cursor, Digits, Input, Limit, PathId, Reason
 from api.rest.lists import answer_page
+from lis_core.domain.permissions import P
 from lis_core.services.unmatched import bind_unmatched, dismiss_unmatched
+from lis_core.storage.database import Actor
 from lis_core.views.results import result_place
 from lis_core.views.seeing import Sight
 from lis_core.views.traffic import UNMATCHED_STATES, UnmatchedRow, list_unmatched
 
 router = APIRouter(tags=["Eşleşmeyen sonuç"])
 
+Viewer = Annotated[Actor, Depends(needs(P.UNMATCHED_VIEW, P.RESULT_VIEW_UNAPPROVED))]
+Resolver = Annotated[Actor, Depends(needs(P.UNMATCHED_RESOLVE))]
+
 
 @router.get("/unmatched", summary="Eşleşmeyen sonuçlar kuyruğu")
 async def read(
     request: Request,
     response: Response,
-    actor: LaboratoryActor,
+    actor: Viewer,
     db: Db,
     state: Annotated[Literal["waiting", "bound", "dismissed"], Query()] = "waiting",
     limit: Limit = 100,
@@ -70,7 +75,7 @@ class Dismissed(BaseModel):
 
 
 @router.post("/unmatched/{unmatched_id}/bind", summary="Sonucu isteme bağla")
-async def bind(unmatched_id: PathId, where: BindIn, actor: LaboratoryActor, db: Db) -> Bound:
+async def bind(unmatched_id: PathId, where: BindIn, actor: Resolver, db: Db) -> Bound:
     """Sonucu bir kişinin kararı ile isteme bağlar; ham mesaj bağı, kişi ve gerekçe kalır."""
     async with db.work(actor) as work:
         result_id = await bind_unmatched(
@@ -82,7 +87,7 @@ async def bind(unmatched_id: PathId, where: BindIn, actor: LaboratoryActor, db: 
 
 
 @router.post("/unmatched/{unmatched_id}/dismiss", summary="Sonucu kapat")
-async def dismiss(unmatched_id: PathId, why: DismissIn, actor: LaboratoryActor, db: Db) -> Dismissed:
+async def dismiss(unmatched_id: PathId, why: DismissIn, actor: Resolver, db: Db) -> Dismissed:
     """Kimseye ait olmayan sonucu gerekçesi ile kuyruktan çıkarır; kaydı kalır."""
     async with db.work(actor) as work:
         await dismiss_unmatched(work, unmatched_id, why.reason)

@@ -11,14 +11,14 @@ from fastapi import APIRouter, Depends, Form, Query
 from fastapi.responses import Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.access import needs
 from api.context import Db
 from api.screens.shell import Screen, screen
 from api.screens.words import clock, day
-from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError
+from lis_core.domain.permissions import P
 from lis_core.domain.states import Priority, TubeState
-from lis_core.domain.visibility import Role
-from lis_core.services.specimens import move_tube
+from lis_core.services.specimens import PERMISSION_OF_MOVE, move_tube
 from lis_core.settings import ISTANBUL
 from lis_core.storage.database import Database
 from lis_core.storage.tables import User
@@ -33,28 +33,26 @@ MISSING_DAYS = 3
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """What a scan does. done: the word beside a tube; roles: who may."""
+    """What a scan does. done: the word beside a tube; needs: who may."""
 
     key: str
     caption: str
     to: TubeState
     done: str
-    roles: tuple[Role, ...]
+    needs: P
 
 
-_LAB_DOOR = (Role.RECEPTION, Role.TECHNICIAN, Role.SPECIALIST)
-_CARRIERS = (*_LAB_DOOR, Role.PHYSICIAN, Role.FAMILY_PHYSICIAN)
 MODES = (
-    Mode("kabul", "Numune kabul", TubeState.RECEIVED, "kabul edildi", _LAB_DOOR),
-    Mode("alindi", "Numune alma", TubeState.COLLECTED, "alındı", _CARRIERS),
-    Mode("yolda", "Teslim / sevk", TubeState.DISPATCHED, "yola çıktı", _CARRIERS),
+    Mode("kabul", "Numune kabul", TubeState.RECEIVED, "kabul edildi", P.SPECIMEN_ACCEPT),
+    Mode("alindi", "Numune alma", TubeState.COLLECTED, "alındı", P.SPECIMEN_COLLECT),
+    Mode("yolda", "Teslim / sevk", TubeState.DISPATCHED, "yola çıktı", P.SPECIMEN_DISPATCH),
 )
 _PRIORITIES = {priority.api: priority for priority in Priority}
 _TUBE_STATES = {state.api: state for state in TubeState}
 
 
 def _modes(here: Screen) -> list[Mode]:
-    return [mode for mode in MODES if here.actor.has(*mode.roles)]
+    return [mode for mode in MODES if here.actor.may(mode.needs)]
 
 
 def _mode(here: Screen, key: str) -> Mode:
@@ -62,7 +60,8 @@ def _mode(here: Screen, key: str) -> Mode:
     allowed = _modes(here)
     found = next((mode for mode in allowed if mode.key == key), None) if key else allowed[0]
     if found is None:
-        raise NumuneError(errors.NOT_ALLOWED, permission="numune kabul")
+        wanted = next((mode.needs for mode in MODES if mode.key == key), P.SPECIMEN_ACCEPT)
+        raise here.actor.rights.refusal(wanted)
     return found
 
 
@@ -74,7 +73,7 @@ async def page(here: Here, db: Db, work: Annotated[str, Query(alias="is", max_le
         "acceptance/page.html",
         mode=mode,
         modes=_modes(here),
-        may_refuse=here.actor.has(*_LAB_DOOR),
+        may_refuse=here.actor.may(P.SPECIMEN_ACCEPT),
         days=MISSING_DAYS,
         now=datetime.now(UTC),
         missing=await _missing(here, db),
@@ -92,7 +91,7 @@ async def missing(here: Here, db: Db) -> Response:
     return here.part("acceptance/missing.html", missing=await _missing(here, db))
 
 
-@router.get("/tup")
+@router.get("/tup", dependencies=[Depends(needs(P.ORDER_VIEW))])
 async def card(here: Here, db: Db, barkod: Annotated[str, Query(max_length=40)]) -> Response:
     """The order of a tube that was scanned before."""
     async with db.reading() as session:
@@ -109,14 +108,14 @@ async def scan(here: Here, db: Db, metin: Text, work: Annotated[str, Form(alias=
     return await _moved(here, db, metin.strip(), mode.to, mode.done, None)
 
 
-@router.post("/ret")
+@router.post("/ret", dependencies=[Depends(needs(P.SPECIMEN_ACCEPT))])
 async def reject(here: Here, db: Db, barkod: Text = "", neden: Text = "") -> Response:
     """Reject the chosen tube, with the reason that the physician will read (9.4.3)."""
     _mode(here, "kabul")
     return await _moved(here, db, barkod.strip(), TubeState.REJECTED, "reddedildi", neden)
 
 
-@router.post("/sartli")
+@router.post("/sartli", dependencies=[Depends(needs(P.SPECIMEN_ACCEPT))])
 async def conditional(
     here: Here, db: Db, barkod: Text = "", hekim: Text = "", saat: Text = "", konusma: Text = "", israr: Text = ""
 ) -> Response:
@@ -135,7 +134,9 @@ async def _moved(here: Screen, db: Database, scanned: str, to: TubeState, done: 
     barcode, outcome, sentence, short = scanned, "good", "", done
     try:
         async with db.work(here.actor) as work:
-            await find_order(work.session, here.sight, scanned)  # somebody else's order is refused here
+            await find_order(
+                work.session, here.sight, scanned, PERMISSION_OF_MOVE[to]
+            )  # somebody else's order is refused here
             tube = await move_tube(work, scanned, to, reason)
             barcode = tube.barcode
             if tube.repeats is not None:

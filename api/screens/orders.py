@@ -12,6 +12,7 @@ from markupsafe import Markup
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.access import needs
 from api.context import Db
 from api.screens import approving, drawing
 from api.screens.shell import Screen, said, screen
@@ -21,8 +22,9 @@ from barcode.numbers import clean_scan
 from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError
 from lis_core.domain.identity import parse_date_tr, tc_problem
+from lis_core.domain.permissions import About, P
 from lis_core.domain.states import PENDING, Priority, TestState
-from lis_core.domain.visibility import Role
+from lis_core.services.audit import viewed
 from lis_core.services.orders import OrderRequest, cancel_tests, place_order
 from lis_core.services.patients import PatientData
 from lis_core.settings import ISTANBUL
@@ -37,9 +39,6 @@ router = APIRouter(prefix="/istem")
 Here = Annotated[Screen, Depends(screen("orders"))]
 Viewer = Annotated[Screen, Depends(screen("search"))]
 Text = Annotated[str, Form(max_length=500)]
-
-CHOOSE_PHYSICIAN = (Role.RECEPTION, Role.TECHNICIAN, Role.SPECIALIST)
-"""Who orders in a physician's name, and so must say whose."""
 
 
 def _today() -> datetime:
@@ -74,7 +73,7 @@ async def new(here: Here, db: Db) -> Response:
     """The form: tests under the tube they go into (9.2.8)."""
     async with db.reading() as session:
         columns = await order_catalogue(session)
-        physicians = await _physicians(session) if not here.actor.physician_id else []
+        physicians = await _physicians(session, here) if not here.actor.physician_id else []
     facts: dict[str, Any] = {"patient": None, "past": {}, "problem": None}
     return await here.page(
         "orders/new.html", columns=columns, physicians=physicians, folded_in=_folded_in(columns), **facts
@@ -93,15 +92,18 @@ def _folded_in(columns: list[TubeGroup]) -> set[str]:
     return found
 
 
-async def _physicians(session: AsyncSession) -> list[Physician]:
+async def _physicians(session: AsyncSession, here: Screen) -> list[Physician]:
+    """Those in whose name this person may order: of his own units, where he is limited to them (2.8.16a)."""
     return list(
         await session.scalars(
-            select(Physician).where(Physician.active).order_by(Physician.family_name, Physician.given_name)
+            select(Physician)
+            .where(Physician.active, here.sight.physician_condition())
+            .order_by(Physician.family_name, Physician.given_name)
         )
     )
 
 
-@router.get("/hasta")
+@router.get("/hasta", dependencies=[Depends(needs(P.PATIENT_VIEW))])
 async def known_patient(here: Here, db: Db, tc: Annotated[str, Query(max_length=20)]) -> Response:
     """Whom a TC number belongs to, with the newest visible value of each test; empty fields for a new person."""
     problem = tc_problem(tc)
@@ -110,7 +112,10 @@ async def known_patient(here: Here, db: Db, tc: Annotated[str, Query(max_length=
         return here.part("orders/patient.html", patient=None, past={}, problem=sentence)
     async with db.reading() as session:
         patient = await session.scalar(select(Patient).where(Patient.tc == tc.strip()))
-        past = await newest_values(session, here.sight, patient.id) if patient else []
+        shown = patient is not None and patient.hidden_number is None
+        past = await newest_values(session, here.sight, patient.id) if patient and shown else []
+    if patient is not None:
+        viewed(here.actor, patients=[patient.id])
     now = datetime.now(UTC)
     words = {one.code: f"{one.value} {one.unit} ({days_before(one.at, now)})" for one in past}
     return here.part("orders/patient.html", patient=patient, past=words, problem=None)
@@ -259,13 +264,13 @@ def steps_of(picture: Picture) -> list[Step]:
 
 
 def _page_facts(here: Screen, found: Picture) -> dict[str, Any]:
-    orders = here.actor.has(Role.PHYSICIAN, Role.FAMILY_PHYSICIAN, Role.RECEPTION, Role.TECHNICIAN, Role.SPECIALIST)
+    about = About(unit_id=found.unit_id, physician_id=found.physician_id, ordered_by_id=found.ordered_by_id)
     open_tests = any(row.state in PENDING for row in found.rows)
     return {
         "picture": found,
         "steps": steps_of(found),
-        "may_cancel": orders and open_tests,
-        "may_emergency": here.sight.in_laboratory and found.priority is Priority.URGENT,
+        "may_cancel": here.actor.may(P.ORDER_CHANGE, about) and open_tests,
+        "may_emergency": here.actor.may(P.REPORT_EMERGENCY, about) and found.priority is Priority.URGENT,
         "said": None,
     }
 
@@ -305,7 +310,7 @@ async def detail(here: Viewer, db: Db, number: str, ordered_test_id: str) -> Res
     return here.part("orders/detail.html", row=row, trend=trend, events=found.events)
 
 
-@router.post("/{number}/iptal")
+@router.post("/{number}/iptal", dependencies=[Depends(needs(P.ORDER_CHANGE))])
 async def cancel(here: Here, db: Db, number: str, kod: Text = "", neden: Text = "") -> Response:
     """Cancel one test or the whole order, with a reason."""
     async with db.reading() as session:
@@ -346,8 +351,8 @@ async def labels(here: Viewer, db: Db, number: str) -> Response:
                 number=found.number,
                 barcode=tube.barcode,
                 group=tube.caption,
-                given_name=found.given_name,
-                family_name=found.family_name,
+                given_name=found.on_label[0],
+                family_name=found.on_label[1],
                 sender=sender,
             )
         except LabelError as error:

@@ -14,13 +14,13 @@ from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from api.access import Access, Who, declare
 from api.auth import SignedIn, signed_in
 from api.context import database_of
 from api.errors import wants_fragment
 from api.screens import drawing, words
-from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError
-from lis_core.domain.visibility import Role
+from lis_core.domain.permissions import P
 from lis_core.storage.database import Actor
 from lis_core.views.boards import Counts, menu_counts
 from lis_core.views.seeing import Sight
@@ -31,48 +31,62 @@ THEME_COOKIE = "numune_tema"
 
 @dataclass(frozen=True, slots=True)
 class MenuItem:
-    """A screen of the menu and who has it there. `key`: the screen's name in code, also of its help text."""
+    """A screen, and what one needs for it. `key`: the screen's name in code, also of its help text.
+
+    unless: who holds this has the screen too, but not in the menu: his work is elsewhere.
+    """
 
     key: str
     path: str
     caption: str
-    roles: tuple[Role, ...]
-    also: tuple[Role, ...] = ()
-    """Who may open it too, without having it in the menu."""
+    access: Access
+    unless: P | None = None
+
+    def listed(self, actor: Actor) -> bool:
+        """True where it stands in this person's menu."""
+        return self.access.admits(actor) and (self.unless is None or not actor.may(self.unless))
 
 
-_LAB = (Role.TECHNICIAN, Role.SPECIALIST)
-_CLINIC = (Role.PHYSICIAN, Role.FAMILY_PHYSICIAN)
+def _held(*permissions: P, any_of: bool = False) -> Access:
+    return Access(Who.HOLDERS, permissions, any_of)
+
 
 MENU = (
-    MenuItem("technical", "/teknik-onay", "Teknik onay", _LAB),
-    MenuItem("clinical", "/klinik-onay", "Klinik onay", (Role.SPECIALIST,)),
-    MenuItem("orders", "/istem", "İstem", (*_CLINIC, Role.RECEPTION), _LAB),
-    MenuItem("acceptance", "/kabul", "Kabul", (Role.RECEPTION, Role.TECHNICIAN), (Role.SPECIALIST, *_CLINIC)),
-    MenuItem("search", "/istemler", "İstemler", tuple(role for role in Role if role is not Role.SYSTEM)),
-    MenuItem("unmatched", "/eslesmeyen", "Eşleşmeyen", _LAB),
-    MenuItem("instruments", "/cihazlar", "Cihazlar", (*_LAB, Role.ADMINISTRATOR)),
+    MenuItem("technical", "/teknik-onay", "Teknik onay", _held(P.RESULT_TECHNICAL)),
+    MenuItem("clinical", "/klinik-onay", "Klinik onay", _held(P.RESULT_CLINICAL)),
+    MenuItem("orders", "/istem", "İstem", _held(P.ORDER_ENTER), unless=P.RESULT_VIEW_UNAPPROVED),
+    MenuItem(
+        "acceptance",
+        "/kabul",
+        "Kabul",
+        _held(P.SPECIMEN_ACCEPT, P.SPECIMEN_COLLECT, P.SPECIMEN_DISPATCH, any_of=True),
+        unless=P.RESULT_CLINICAL,
+    ),
+    MenuItem("search", "/istemler", "İstemler", _held(P.ORDER_VIEW)),
+    MenuItem("unmatched", "/eslesmeyen", "Eşleşmeyen", _held(P.UNMATCHED_VIEW, P.RESULT_VIEW_UNAPPROVED)),
+    MenuItem("instruments", "/cihazlar", "Cihazlar", _held(P.INSTRUMENT_VIEW)),
 )
 
 HOME = (
-    (Role.TECHNICIAN, "/teknik-onay"),
-    (Role.SPECIALIST, "/klinik-onay"),
-    (Role.PHYSICIAN, "/istem"),
-    (Role.FAMILY_PHYSICIAN, "/istem"),
-    (Role.RECEPTION, "/kabul"),
-    (Role.ADMINISTRATOR, "/cihazlar"),
+    (P.RESULT_CLINICAL, "/klinik-onay"),
+    (P.RESULT_TECHNICAL, "/teknik-onay"),
+    (P.SPECIMEN_ACCEPT, "/kabul"),
+    (P.ORDER_ENTER, "/istem"),
+    (P.SPECIMEN_DISPATCH, "/kabul"),
+    (P.INSTRUMENT_VIEW, "/cihazlar"),
+    (P.ORDER_VIEW, "/istemler"),
 )
-"""Where each role's work is (screens: work first)."""
+"""Where the work of whoever holds this is (screens: work first); the first that fits."""
 
 
 def home_of(actor: Actor) -> str:
     """The screen that this person lands on."""
-    return next((path for role, path in HOME if actor.has(role)), "/istemler")
+    return next((path for permission, path in HOME if actor.may(permission)), "/yardim")
 
 
-def roles_of(key: str) -> tuple[Role, ...]:
-    """Who may open this screen."""
-    return next((*item.roles, *item.also) for item in MENU if item.key == key)
+def access_to(key: str) -> Access:
+    """What one needs for this screen."""
+    return next(item.access for item in MENU if item.key == key)
 
 
 @lru_cache(maxsize=1)
@@ -136,13 +150,13 @@ class Screen:
 
 def screen(key: str) -> Callable[[Request, SignedIn], Awaitable[Screen]]:
     """A dependency: this screen for whoever may open it; NOT_ALLOWED for the others."""
-    roles = roles_of(key)
+    access = access_to(key)
 
     async def made(request: Request, who: Annotated[SignedIn, Depends(signed_in)]) -> Screen:
-        if not who.actor.has(*roles):
-            raise NumuneError(errors.NOT_ALLOWED, permission=" / ".join(role.value for role in roles))
+        access.check(who.actor)
         return Screen(request, key, who)
 
+    declare(made, access)
     return made
 
 
@@ -153,7 +167,7 @@ def frame_facts(request: Request, who: SignedIn, key: str, counts: Counts) -> di
         "sight": Sight(who.actor),
         "form_token": who.form_token or "",
         "screen": key,
-        "menu": [item for item in MENU if who.actor.has(*item.roles)],
+        "menu": [item for item in MENU if item.listed(who.actor)],
         "home": home_of(who.actor),
         "counts": counts,
         **_look(request),
@@ -190,11 +204,11 @@ def said(sentence: str, kind: str = "good") -> Markup:
 __all__ = [
     "MENU",
     "Screen",
+    "access_to",
     "environment",
     "error_page",
     "home_of",
     "plain_page",
-    "roles_of",
     "said",
     "screen",
     "signed_in",

@@ -10,12 +10,14 @@ from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import PlainTextResponse, Response
 from markupsafe import Markup
 
+from api.access import needs
 from api.context import Db
 from api.screens import approving
 from api.screens.approving import Chosen, Filters, Text, asked_ids, now_utc
 from api.screens.shell import Screen, said, screen
 from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError
+from lis_core.domain.permissions import P
 from lis_core.domain.states import TestState, TubeState
 from lis_core.services.approvals import approve_technically, choose_run, request_repeat, withdraw
 from lis_core.services.manual import enter_result
@@ -171,7 +173,7 @@ async def repeat(
     return await _after(here, db, number, said(f"{len(ids)} tetkik tekrara gönderildi."))
 
 
-@router.post("/{number}/ret")
+@router.post("/{number}/ret", dependencies=[Depends(needs(P.SPECIMEN_ACCEPT))])
 async def reject(here: Here, db: Db, number: str, tup: Text = "", ret_nedeni: Text = "") -> Response:
     """Reject a tube of the order; its tests without a result are rejected with it (9.6.16)."""
     if not tup:
@@ -181,7 +183,7 @@ async def reject(here: Here, db: Db, number: str, tup: Text = "", ret_nedeni: Te
     return await _after(here, db, number, said(f"{tube.barcode} {tube.tube_type.caption} tüpü reddedildi."))
 
 
-@router.post("/{number}/deger")
+@router.post("/{number}/deger", dependencies=[Depends(needs(P.RESULT_ENTER))])
 async def value(
     here: Here, db: Db, number: str, tetkik: Text = "", deger: Text = "", deger_nedeni: Text = ""
 ) -> Response:
@@ -195,7 +197,7 @@ async def value(
     return await _after(here, db, number, said(f"{row.code} sonucu yazıldı: {deger.strip()}."))
 
 
-@router.post("/{number}/kosu")
+@router.post("/{number}/kosu", dependencies=[Depends(needs(P.RESULT_CHANGE))])
 async def run(here: Here, db: Db, number: str, kosu: Text = "", kosu_nedeni: Text = "") -> Response:
     """Another run becomes the valid one, with a reason. kosu: ordered test and result, as the page offered them."""
     ordered_test, _, result = kosu.partition(" ")

@@ -8,11 +8,14 @@ from fastapi import APIRouter, Depends, Form, Path, Query
 from fastapi.responses import Response
 from markupsafe import Markup
 
+from api.access import needs
 from api.context import Db
 from api.screens.shell import Screen, said, screen
 from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError
+from lis_core.domain.permissions import P
 from lis_core.domain.states import PENDING, TestState
+from lis_core.services.audit import viewed
 from lis_core.services.catalog import catalog
 from lis_core.services.unmatched import bind_unmatched, dismiss_unmatched
 from lis_core.storage.database import Database
@@ -35,6 +38,7 @@ async def page(here: Here, db: Db, cozulen: bool = False) -> Response:
     """The queue, oldest first."""
     async with db.reading() as session:
         queue = await unmatched_queue(session, waiting=not cozulen)
+    viewed(here.actor, eslesmeyen_sonuc=[item.id for item in queue])
     return await here.page("unmatched/page.html", queue=queue, waiting=not cozulen)
 
 
@@ -43,6 +47,7 @@ async def listed(here: Here, db: Db) -> Response:
     """The rows again, as a part that renews itself."""
     async with db.reading() as session:
         queue = await unmatched_queue(session)
+    viewed(here.actor, eslesmeyen_sonuc=[item.id for item in queue])
     return here.part("unmatched/rows.html", queue=queue, waiting=True)
 
 
@@ -53,7 +58,7 @@ async def count(here: Here, db: Db) -> Response:
         return here.part("parts/unmatched_count.html", counts=await menu_counts(session, here.sight))
 
 
-@router.get("/ara")
+@router.get("/ara", dependencies=[Depends(needs(P.ORDER_VIEW))])
 async def candidates(
     here: Here,
     db: Db,
@@ -83,7 +88,7 @@ async def detail(here: Here, db: Db, unmatched_id: Id) -> Response:
     return await _detail(here, db, unmatched_id, None)
 
 
-@router.post("/{unmatched_id}/bagla")
+@router.post("/{unmatched_id}/bagla", dependencies=[Depends(needs(P.UNMATCHED_RESOLVE))])
 async def bind(here: Here, db: Db, unmatched_id: Id, hedef: Text = "", neden: Text = "") -> Response:
     """Bind the result to the test of the order that the person chose."""
     number, _, test = hedef.partition(" ")
@@ -94,7 +99,7 @@ async def bind(here: Here, db: Db, unmatched_id: Id, hedef: Text = "", neden: Te
     return await _detail(here, db, unmatched_id, said(f"Sonuç {number} isteminin {test} tetkikine bağlandı."))
 
 
-@router.post("/{unmatched_id}/kapat")
+@router.post("/{unmatched_id}/kapat", dependencies=[Depends(needs(P.UNMATCHED_RESOLVE))])
 async def dismiss(here: Here, db: Db, unmatched_id: Id, neden: Text = "") -> Response:
     """Close a result that belongs to nobody, with a reason."""
     async with db.work(here.actor) as work:
@@ -108,4 +113,5 @@ async def _detail(here: Screen, db: Database, unmatched_id: int, message: Markup
         if item is None:
             raise NumuneError(errors.NOT_FOUND, what="Eşleşmeyen sonuç")
         raw = await message_picture(session, here.sight, item.raw_message_id)
+    viewed(here.actor, eslesmeyen_sonuc=[unmatched_id])
     return here.part("unmatched/detail.html", item=item, message=raw, said=message, candidates=bool(item.specimen))

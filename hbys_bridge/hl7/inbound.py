@@ -11,13 +11,13 @@ from datetime import tzinfo
 from hbys_bridge.hl7.conversation import Conversation
 from hbys_bridge.hl7.inbox import Inbox
 from hbys_bridge.hl7.notices import raise_notice
+from hbys_bridge.hl7.rights import BRIDGE
 from hbys_bridge.settings import BridgeSettings, split_address
 from lis_core.settings import ISTANBUL
-from lis_core.storage.database import Database, program
+from lis_core.storage.database import Database
 
 log = logging.getLogger(__name__)
 
-BRIDGE = program("hbys", chain="hbys")
 AGAIN_SECONDS = 5.0
 """Pause before a port that is taken is tried again: another process may just be ending, or stands in for us."""
 

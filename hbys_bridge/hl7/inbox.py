@@ -46,10 +46,10 @@ from hbys_bridge.hl7.refusals import (
     Refused,
     refused,
 )
+from hbys_bridge.hl7.rights import RIGHTS_OF_MESSAGE, actor_of
 from hbys_bridge.settings import BridgeSettings
 from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError
-from lis_core.domain.visibility import Role
 from lis_core.services.patients import merge_patients, update_patient
 from lis_core.storage.database import Actor, Database, Work
 from lis_core.storage.tables import HospitalMessage
@@ -59,7 +59,7 @@ log = logging.getLogger(__name__)
 PATIENCE = 25.0
 """Seconds for one message; then it is refused with AR and the hospital says it again."""
 AWAY = (OperationalError, InterfaceError, PoolTimeoutError, OSError, TimeoutError)
-EVENTS = {"OML": ("O21",), "ORM": ("O01",), "ADT": ("A08", "A31", "A40")}
+EVENTS = {kind: {event for known, event in RIGHTS_OF_MESSAGE if known == kind} for kind, _ in RIGHTS_OF_MESSAGE}
 VERSIONS = ("2.1", "2.2", "2.3", "2.4", "2.5", "2.6", "2.7", "2.8")
 
 _LONGEST_KEY, _LONGEST_TYPE = 60, 20
@@ -101,7 +101,7 @@ class Inbox:
         except hl7.Hl7Error as error:
             return await self._no_message(payload, peer, str(error)), ""
         sender = sender_of(message)
-        actor = Actor(name="hbys", address=f"{sender} {peer}", roles=frozenset({Role.SYSTEM}), chain="hbys")
+        actor = actor_of(*message.type[:2], f"{sender} {peer}")
         try:
             async with asyncio.timeout(PATIENCE):
                 return await self._take(message, sender, actor), sender
@@ -272,7 +272,7 @@ class Inbox:
 
     async def _no_message(self, payload: bytes, peer: str, why: str) -> bytes:
         """Bytes in a block that are no HL7 message: kept, shown, refused; the line goes on."""
-        actor = Actor(name="hbys", address=peer, roles=frozenset({Role.SYSTEM}), chain="hbys")
+        actor = actor_of("", "", peer)
         values = {
             "direction": INCOMING,
             "sender": "?",

@@ -16,9 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from hbys_bridge.hl7.history import OrderHistory, Step
 from hbys_bridge.hl7.reports import Observation, Person, Report, Request, Service, Specimen, Value, obx, with_status
+from hbys_bridge.hl7.rights import BRIDGE
 from hbys_bridge.hl7.told import Telling, fingerprint, status_of_released, status_of_unreleased
 from lis_core.domain.states import TestState
-from lis_core.domain.visibility import Role, may_see_value
+from lis_core.domain.visibility import may_see_value
 from lis_core.services.catalog import Catalog
 from lis_core.storage.tables import (
     Approval,
@@ -35,7 +36,7 @@ from lis_core.storage.tables import (
 from lis_core.storage.tables.results import ApprovalKind
 
 SOURCE = "hbys"
-HOSPITAL = (Role.SYSTEM,)
+HOSPITAL = BRIDGE.rights
 """What the hospital's interface is, to the one function that decides who sees a value."""
 
 

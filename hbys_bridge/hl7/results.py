@@ -18,11 +18,11 @@ from sqlalchemy import select, text, update
 from drivers.protocols import hl7
 from hbys_bridge.hl7.conversation import LineDown
 from hbys_bridge.hl7.history import OUTGOING, OrderHistory, order_history
-from hbys_bridge.hl7.inbound import BRIDGE
 from hbys_bridge.hl7.notices import raise_notice
 from hbys_bridge.hl7.outbound import Routes
 from hbys_bridge.hl7.released import hospital_order, order_facts, report_of
 from hbys_bridge.hl7.reports import body, control_id, message
+from hbys_bridge.hl7.rights import BRIDGE
 from hbys_bridge.hl7.told import NOT_SENT, ON_ITS_WAY, TAKEN, UNCERTAIN, tellings
 from hbys_bridge.settings import BridgeSettings, HospitalSettings
 from lis_core.services.approvals import HOSPITAL_TOPIC

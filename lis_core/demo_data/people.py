@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lis_core.domain.visibility import Role
+from lis_core.domain.permission_templates import Job
 
 INSTITUTION = ("DEMO-01", "Numune Halk Sağlığı Laboratuvarı (gösterim)")
 
@@ -21,13 +21,13 @@ PHYSICIANS = (  # code, given name, family name, title, unit
     ("AH-201", "Şükrü", "Ünal", "Dr.", "AHB-02"),
 )
 
-USERS = (  # user name, given name, family name, role, physician
-    ("teknisyen", "Tuğba", "Işıklı", Role.TECHNICIAN, None),
-    ("uzman", "Ufuk", "Çınar", Role.SPECIALIST, None),
-    ("hekim", "Çağla", "Özışık", Role.PHYSICIAN, "H-100"),
-    ("ailehekimi", "İpek", "Güneş", Role.FAMILY_PHYSICIAN, "AH-200"),
-    ("kabul", "Kâmil", "Şahin", Role.RECEPTION, None),
-    ("yonetici", "Yasemin", "Öztürk", Role.ADMINISTRATOR, None),
+USERS = (  # user name, given name, family name, group, physician
+    ("teknisyen", "Tuğba", "Işıklı", Job.TECHNICIAN, None),
+    ("uzman", "Ufuk", "Çınar", Job.SPECIALIST, None),
+    ("hekim", "Çağla", "Özışık", Job.CLINICIAN, "H-100"),
+    ("ailehekimi", "İpek", "Güneş", Job.FAMILY_PHYSICIAN, "AH-200"),
+    ("kabul", "Kâmil", "Şahin", Job.ACCEPTANCE, None),
+    ("yonetici", "Yasemin", "Öztürk", Job.ADMINISTRATOR, None),
 )
 
 BARCODE_RANGES = ((1001, 1999, "AH-200"), (2001, 2999, "AH-201"))

@@ -155,7 +155,7 @@ class Rights:
     givers: who can give a missing permission, in words, for refusals (4.8.4).
     """
 
-    __slots__ = ("_extents", "_physician_id", "_user_id", "givers", "grants", "person")
+    __slots__ = ("_extents", "_physician_id", "_places", "_user_id", "givers", "grants", "person")
 
     def __init__(
         self,
@@ -168,6 +168,7 @@ class Rights:
         self.grants = tuple(grants)
         self.person = person
         self.givers = givers
+        self._places = places
         self._user_id = person.user_id
         self._physician_id = person.physician_id
         self._extents = _compiled(self.grants, person, places)
@@ -204,6 +205,11 @@ class Rights:
             tuple(grant for grant in of_it if grant.prohibits),
         )
 
+    def only(self, *permissions: P) -> Rights:
+        """These rights with nothing but the given permissions."""
+        kept = [grant for grant in self.grants if grant.permission in permissions]
+        return Rights(kept, self.person, self._places, givers=self.givers)
+
     @property
     def held(self) -> frozenset[P]:
         """Permissions that hold anywhere."""
@@ -220,10 +226,12 @@ class Rights:
             raise self.refusal(permission)
 
     def refusal(self, *permissions: P) -> NumuneError:
-        """The refusal for want of (any of) these."""
+        """The refusal for want of (any of) these; one that is held elsewhere is said to end before this record."""
+        said = " ya da ".join(permission.caption for permission in permissions)
+        elsewhere = self.may_any(*permissions)
         return NumuneError(
             errors.NOT_ALLOWED,
-            permission=" ya da ".join(permission.caption for permission in permissions),
+            permission=f"{said} (bu kayıt yetkinizin kapsamında değil)" if elsewhere else said,
             codes=[permission.value for permission in permissions],
             **({"givers": self.givers} if self.givers else {}),
         )

@@ -5,48 +5,30 @@ Every screen, interface, message, report and export asks `visible_states`. Nothi
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from enum import StrEnum
-
+from lis_core.domain.permissions import About, P, Rights
 from lis_core.domain.states import TestState
-
-
-class Role(StrEnum):
-    """Simple roles of this release; the words stand in the database."""
-
-    TECHNICIAN = "teknisyen"
-    SPECIALIST = "uzman"
-    PHYSICIAN = "hekim"
-    FAMILY_PHYSICIAN = "ailehekimi"
-    RECEPTION = "kabul"
-    ADMINISTRATOR = "yonetici"
-    SYSTEM = "sistem"
-    """The program itself: ingest, jobs, the hospital's interface. Signs in nowhere."""
-
 
 RELEASED: frozenset[TestState] = frozenset({TestState.CLINICALLY_APPROVED})
 """What anyone outside the laboratory may ever see."""
 
-_TECHNICAL = RELEASED | {TestState.RESULTED, TestState.TECHNICALLY_APPROVED}
+UNAPPROVED: frozenset[TestState] = frozenset({TestState.RESULTED, TestState.TECHNICALLY_APPROVED})
+"""What only those see who work on the result in technical or clinical approval (9.7.8c)."""
 
-_VISIBLE: dict[Role, frozenset[TestState]] = {
-    Role.TECHNICIAN: _TECHNICAL,
-    Role.SPECIALIST: _TECHNICAL,
-}
+_NOTHING: frozenset[TestState] = frozenset()
 
 
-def visible_states(roles: Collection[Role]) -> frozenset[TestState]:
-    """States in which somebody with these roles may read the value of a result.
+def visible_states(rights: Rights, group: str | None = None) -> frozenset[TestState]:
+    """States in which somebody with these rights may read the value of a result of this work group.
 
-    Only those who work on the result in technical or clinical approval see it before clinical approval (9.7.8c);
-    for everyone else, the administrator and every outgoing interface included, it is "çalışılıyor".
+    Approved values need `sonuc.gor`, unapproved ones `sonuc.gor_onaysiz`, each for the group; for everyone else, the
+    administrator and every outgoing interface included, a result is "çalışılıyor". None: a test of no group, which
+    only rights without a limit reach.
     """
-    visible = RELEASED
-    for role in roles:
-        visible |= _VISIBLE.get(role, RELEASED)
-    return visible
+    about = About(group)
+    released = RELEASED if rights.may(P.RESULT_VIEW, about) else _NOTHING
+    return released | UNAPPROVED if rights.may(P.RESULT_VIEW_UNAPPROVED, about) else released
 
 
-def may_see_value(roles: Collection[Role], state: TestState) -> bool:
+def may_see_value(rights: Rights, state: TestState, group: str | None = None) -> bool:
     """`visible_states` for one state."""
-    return state in visible_states(roles)
+    return state in visible_states(rights, group)

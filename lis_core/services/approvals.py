@@ -16,8 +16,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError
+from lis_core.domain.permissions import About, P
 from lis_core.domain.states import TestState
-from lis_core.domain.visibility import Role
 from lis_core.services.catalog import catalog
 from lis_core.storage.database import Actor, Work
 from lis_core.storage.tables import Approval, Order, OrderedTest, Result, Test
@@ -58,14 +58,14 @@ class _Row:
 async def approve_technically(work: Work, result_ids: Sequence[int], reason: str = "") -> list[ApprovalOutcome]:
     """Technical approval of results, each judged for itself; outcomes in the order asked.
 
-    A panic value needs a reason (call record). Raises NOT_ALLOWED where the actor holds neither role; per result:
+    A panic value needs a reason (call record). Raises NOT_ALLOWED where the actor may approve nowhere; per result:
     NOT_FOUND, NOT_YOUR_LABORATORY, NOT_CURRENT_RUN, CHANGED_MEANWHILE, BAD_RESULT_MOVE, PANIC_NEEDS_REASON.
     """
     reason = reason.strip()
-    _must_hold(work.actor, "teknik onay", Role.TECHNICIAN, Role.SPECIALIST)
+    _must_hold(work.actor, P.RESULT_TECHNICAL)
 
     def judge(row: _Row) -> NumuneError | None:
-        if not _covers(work.actor, row.group, Role.TECHNICIAN, Role.SPECIALIST):
+        if not work.actor.may(P.RESULT_TECHNICAL, About(row.group)):
             return NumuneError(errors.NOT_YOUR_LABORATORY, test=row.test)
         if row.state in (TestState.TECHNICALLY_APPROVED, TestState.CLINICALLY_APPROVED):
             return NumuneError(errors.CHANGED_MEANWHILE, test=row.test, state=row.state.word)
@@ -83,13 +83,13 @@ async def approve_technically(work: Work, result_ids: Sequence[int], reason: str
 async def approve_clinically(work: Work, result_ids: Sequence[int], reason: str = "") -> list[ApprovalOutcome]:
     """Clinical approval: from here on the result is seen outside the laboratory, and goes to the hospital.
 
-    Only after technical approval (also the database refuses otherwise). Raises NOT_ALLOWED where the actor is no
-    specialist; per result as above, and NOT_TECHNICALLY_APPROVED.
+    Only after technical approval (also the database refuses otherwise). Raises NOT_ALLOWED where the actor may
+    release nowhere; per result as above, and NOT_TECHNICALLY_APPROVED.
     """
-    _must_hold(work.actor, "klinik onay", Role.SPECIALIST)
+    _must_hold(work.actor, P.RESULT_CLINICAL)
 
     def judge(row: _Row) -> NumuneError | None:
-        if not _covers(work.actor, row.group, Role.SPECIALIST):
+        if not work.actor.may(P.RESULT_CLINICAL, About(row.group)):
             return NumuneError(errors.NOT_YOUR_LABORATORY, test=row.test)
         if row.state is TestState.CLINICALLY_APPROVED:
             return NumuneError(errors.CHANGED_MEANWHILE, test=row.test, state=row.state.word)
@@ -114,7 +114,7 @@ async def request_repeat(work: Work, result_id: int, reason: str = "", instrumen
     """
     row = await _locked_row(work, result_id)
     approved = row.state is TestState.TECHNICALLY_APPROVED
-    _must_cover(work.actor, row, "tekrar isteği", *((Role.SPECIALIST,) if approved else _LABORATORY))
+    _must_cover(work.actor, row, P.RESULT_CLINICAL if approved else P.RESULT_TECHNICAL)
     if row.state not in (TestState.RESULTED, TestState.TECHNICALLY_APPROVED):
         raise _bad_move(row, "tekrar isteği")
     if row.current != row.result_id:
@@ -142,7 +142,7 @@ async def withdraw(work: Work, result_id: int, reason: str) -> None:
         raise NumuneError(errors.REASON_NEEDED)
     row = await _locked_row(work, result_id)
     released = row.state is TestState.CLINICALLY_APPROVED
-    _must_cover(work.actor, row, "onayı geri alma", *((Role.SPECIALIST,) if released else _LABORATORY))
+    _must_cover(work.actor, row, P.RESULT_CLINICAL if released else P.RESULT_TECHNICAL)
     if not released and row.state is not TestState.TECHNICALLY_APPROVED:
         raise _bad_move(row, "onayı geri alma")
     if row.current != row.result_id:
@@ -164,7 +164,7 @@ async def choose_run(work: Work, ordered_test_id: int, result_id: int, reason: s
     row = await _locked_row(work, result_id)
     if row.ordered_test_id != ordered_test_id:
         raise NumuneError(errors.NOT_FOUND, what="Bu tetkikin koşusu")
-    _must_cover(work.actor, row, "koşu seçimi", *_LABORATORY)
+    _must_cover(work.actor, row, P.RESULT_CHANGE)
     if row.state not in (TestState.RESULTED, TestState.ACCEPTED, TestState.RUNNING):
         raise _bad_move(row, "koşu seçimi")
     if row.current == row.result_id:
@@ -183,8 +183,6 @@ async def choose_run(work: Work, ordered_test_id: int, result_id: int, reason: s
 
 
 # -- rows under lock
-
-_LABORATORY = (Role.TECHNICIAN, Role.SPECIALIST)
 
 
 async def _locked_rows(work: Work, result_ids: Sequence[int]) -> dict[int, _Row]:
@@ -335,18 +333,16 @@ async def _instrument(work: Work, row: _Row, code: str | None) -> int | None:
 # -- who may
 
 
-def _must_hold(actor: Actor, permission: str, *roles: Role) -> None:
-    if not actor.has(*roles) or actor.user_id is None:
-        raise NumuneError(errors.NOT_ALLOWED, permission=permission)
+def _must_hold(actor: Actor, permission: P) -> None:
+    """A decision about a result is a person's, never the program's."""
+    if actor.user_id is None:
+        raise actor.rights.refusal(permission)
+    actor.must(permission)
 
 
-def _covers(actor: Actor, group: str, *roles: Role) -> bool:
-    return any(actor.may_work_in(role, group) for role in roles)
-
-
-def _must_cover(actor: Actor, row: _Row, permission: str, *roles: Role) -> None:
-    _must_hold(actor, permission, *roles)
-    if not _covers(actor, row.group, *roles):
+def _must_cover(actor: Actor, row: _Row, permission: P) -> None:
+    _must_hold(actor, permission)
+    if not actor.may(permission, About(row.group)):
         raise NumuneError(errors.NOT_YOUR_LABORATORY, test=row.test)
 
 

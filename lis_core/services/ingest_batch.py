@@ -17,6 +17,7 @@ import psycopg
 from sqlalchemy import text
 
 from drivers.messages import Delivery
+from lis_core.domain.permissions import P
 from lis_core.domain.states import TestState, TubeState
 from lis_core.services.catalog import CATALOG_VERSION, Catalog, catalog_of
 from lis_core.services.ingest_match import OrderedTestRow, ScannedSpecimen
@@ -28,7 +29,7 @@ from lis_core.services.work_results import record_steps, steps_of
 from lis_core.storage.database import Database, Work, program
 from rules.reference import PatientFacts
 
-INGEST = program("alım", chain="alim")
+INGEST = program("alım", chain="alim", may=(P.MESSAGE_TAKE, P.RESULT_ENTER))
 REPEAT_WINDOW = timedelta(minutes=15)
 """An equal message without measuring times counts as a repetition only this soon after the first."""
 PARTIAL_WINDOW = timedelta(hours=24)

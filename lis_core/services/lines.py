@@ -9,10 +9,11 @@ from typing import Any
 
 from sqlalchemy import select, text
 
+from lis_core.domain.permissions import P
 from lis_core.storage.database import Database, program
 from lis_core.storage.tables import Connection, EdgeGateway, Instrument
 
-GATEWAY = program("geçit")
+GATEWAY = program("geçit", may=(P.MESSAGE_TAKE,))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ import uuid
 
 from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError
+from lis_core.domain.permissions import About, P
 from lis_core.domain.states import PENDING, TestState
-from lis_core.domain.visibility import Role
 from lis_core.services.catalog import catalog
 from lis_core.services.result_rows import add_run, decision, facts_of, judge_value, locked_ordered_test
 from lis_core.settings import ISTANBUL
@@ -27,16 +27,19 @@ async def enter_result(work: Work, ordered_test_id: int, value: str, reason: str
     typed = value.strip()
     if not typed or len(typed) > LONGEST_VALUE:
         raise NumuneError(errors.INVALID_INPUT, problem="sonuç boş ya da çok uzun")
-    if work.actor.user_id is None or not work.actor.has(Role.TECHNICIAN, Role.SPECIALIST):
-        raise NumuneError(errors.NOT_ALLOWED, permission="sonuç girme")
+    if work.actor.user_id is None:
+        raise work.actor.rights.refusal(P.RESULT_ENTER)
+    work.actor.must(P.RESULT_ENTER)
     known = await catalog(work.session)
     ordered, order, patient = await locked_ordered_test(work, ordered_test_id)
     test = known.test_by_id[ordered.test_id]
-    if not any(work.actor.may_work_in(role, ordered.group) for role in (Role.TECHNICIAN, Role.SPECIALIST)):
+    if not work.actor.may(P.RESULT_ENTER, About(ordered.group)):
         raise NumuneError(errors.NOT_YOUR_LABORATORY, test=test.code)
     if ordered.state not in (*PENDING, TestState.RESULTED):
         raise NumuneError(errors.BAD_RESULT_MOVE, test=test.code, state=ordered.state.word, wanted="sonuç girme")
     reason = reason.strip()
+    if ordered.runs:
+        work.actor.must(P.RESULT_CHANGE, About(ordered.group))
     if ordered.runs and not reason:
         raise NumuneError(errors.REASON_NEEDED)
     before = {"tetkik_durumu": ordered.state.value, "tetkik_sonuc_kodu": ordered.result_id}

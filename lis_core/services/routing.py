@@ -14,12 +14,13 @@ import psycopg
 
 from drivers.messages import Query, WorkOrder, WorkPatient, WorkTest
 from lis_core.domain.offering import Sheet, SheetTest, SheetTube, offer
+from lis_core.domain.permissions import P
 from lis_core.domain.states import PENDING, Priority, TubeState
 from lis_core.services.catalog import CATALOG_VERSION, Catalog, CatalogInstrument, catalog_of
 from lis_core.services.sql import PLAN_ONCE
 from lis_core.storage.database import Database, Work, program
 
-ROUTER = program("yönlendirme", chain="yonlendirme")
+ROUTER = program("yönlendirme", chain="yonlendirme", may=(P.ORDER_VIEW, P.SPECIMEN_VIEW, P.CATALOGUE_VIEW))
 MOST_AT_ONCE = 200
 """Specimens in the answer to a query for everything."""
 

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from barcode.numbers import clean_scan
 from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError
+from lis_core.domain.permissions import P
 from lis_core.domain.states import (
     PENDING,
     TEST_STATE_OF_TUBE,
@@ -32,6 +33,15 @@ _MOVE_WORD = {
     TubeState.CONDITIONAL: "şartlı kabul",
     TubeState.REJECTED: "ret",
 }
+PERMISSION_OF_MOVE = {
+    TubeState.COLLECTED: P.SPECIMEN_COLLECT,
+    TubeState.DISPATCHED: P.SPECIMEN_DISPATCH,
+    TubeState.RECEIVED: P.SPECIMEN_ACCEPT,
+    TubeState.CONDITIONAL: P.SPECIMEN_ACCEPT,
+    TubeState.REJECTED: P.SPECIMEN_ACCEPT,
+    TubeState.EXPECTED: P.SPECIMEN_ACCEPT,
+}
+"""What somebody must be allowed to, to move a tube there."""
 _NEED_REASON = frozenset({TubeState.CONDITIONAL, TubeState.REJECTED})
 
 

@@ -16,8 +16,8 @@ from barcode.numbers import clean_scan
 from drivers.messages import Observation
 from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError
+from lis_core.domain.permissions import About, P
 from lis_core.domain.states import PENDING, TestState
-from lis_core.domain.visibility import Role
 from lis_core.services.catalog import Catalog, CatalogTest, CodeMapping, catalog
 from lis_core.services.result_rows import add_run, decision, facts_of, judge, locked_ordered_test
 from lis_core.settings import ISTANBUL
@@ -48,7 +48,7 @@ async def bind_unmatched(work: Work, unmatched_id: int, *, barcode_or_number: st
     mapping = _mapping(known, waiting, observation, test)
     target, tube = await _target(work, barcode_or_number, test, mapping)
     ordered, order, patient = await locked_ordered_test(work, target)
-    if not any(work.actor.may_work_in(role, ordered.group) for role in (Role.TECHNICIAN, Role.SPECIALIST)):
+    if not work.actor.may(P.RESULT_ENTER, About(ordered.group)):
         raise NumuneError(errors.NOT_YOUR_LABORATORY, test=test.code)
     _must_wait_for_a_result(ordered, order, test)
     today = work.now.astimezone(ISTANBUL).date()
@@ -98,8 +98,9 @@ def _needed(reason: str) -> str:
 
 
 def _must_be_laboratory(work: Work) -> None:
-    if work.actor.user_id is None or not work.actor.has(Role.TECHNICIAN, Role.SPECIALIST):
-        raise NumuneError(errors.NOT_ALLOWED, permission="eşleşmeyen sonuç çözme")
+    if work.actor.user_id is None:
+        raise work.actor.rights.refusal(P.UNMATCHED_RESOLVE)
+    work.actor.must(P.UNMATCHED_RESOLVE)
 
 
 async def _locked(work: Work, unmatched_id: int) -> UnmatchedResult:

@@ -1,131 +1,195 @@
-"""Signing in: sessions of browsers, tokens of programs, and who is behind either.
+"""Who is behind a session or a token, and what signing in knows of a user.
 
-A wrong name and a wrong password look and last the same. Guessing gets slow for the guesser only: attempts are
-counted per name and address, before the password is looked at, so that parallel guesses count as well.
+How somebody proves who he is: `signing_in`. What he may do then: `rights`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import secrets
+import hmac
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import delete, select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from lis_core.domain import errors
+from lis_core.domain.account_rules import DEFAULT_RULES, AccountRules
 from lis_core.domain.errors import NumuneError
-from lis_core.services.passwords import hash_password, password_fits
+from lis_core.domain.permissions import NO_RIGHTS
+from lis_core.services import sessions, tokens
+from lis_core.services.employment import today, works_on
+from lis_core.services.passwords import hash_password
+from lis_core.services.rights import rights_of, with_rights
+from lis_core.services.sessions import CACHE_SIZE, Held, Stage, Visitor, cache_of, digest
 from lis_core.storage.database import Actor, Database, Work
-from lis_core.storage.tables import ApiToken, LoginFailure, Physician, User, WebSession
-
-SESSION_LENGTH = timedelta(hours=12)
-"""A working day; after it a browser signs in again."""
-TOKEN_LENGTH = timedelta(hours=24)
-
-FREE_ATTEMPTS = 5
-"""Wrong passwords in a row that cost nothing; each further one doubles the wait, from one second on."""
-LONGEST_WAIT = timedelta(minutes=5)
-FORGOTTEN_AFTER = timedelta(minutes=15)
-"""Without a further attempt the count starts anew."""
+from lis_core.storage.tables import AccountSecurity, ApiToken, OldPassword, Physician, User, WebSession
 
 CACHE_SECONDS = 5.0
-"""How long a closed session or a changed role may still hold in another process."""
-CACHE_SIZE = 10_000
+"""How long a closed session may still hold in another process. Rights are of the moment, always."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """An actor in the cache, until `until` (monotonic seconds)."""
+    """The owner of a bearer token in the cache, until `until` (monotonic seconds)."""
 
     actor: Actor
-    form_token: str
     until: float
 
 
-_caches: WeakKeyDictionary[AsyncEngine, dict[str, dict[bytes, _Known]]] = WeakKeyDictionary()
-"""For each database: table of the secret -> its digest -> who. A token is never taken for a session."""
+_tokens: WeakKeyDictionary[AsyncEngine, dict[bytes, _Known]] = WeakKeyDictionary()
+"""For each database: digest of a person's bearer token -> who. A token is never taken for a session."""
 
 
-async def sign_in(db: Database, username: str, password: str, address: str) -> tuple[Actor, str, str]:
-    """Open a session: the actor, the secret for the cookie, the token for the forms of its pages.
+async def session_behind(
+    db: Database,
+    secret: str,
+    visitor: Visitor | None = None,
+    rules: AccountRules = DEFAULT_RULES,
+    *,
+    idle: bool = False,
+) -> Held | None:
+    """What this secret stands for, finished or not; None where it is unknown or ended, its user passive or absent.
 
-    Raises BAD_CREDENTIALS, TOO_MANY_ATTEMPTS.
+    A secret that comes from another browser than its own ends the session. idle: a page renews itself, nobody works.
     """
-    actor = await _prove(db, username, password, address)
-    secret, form_token = secrets.token_urlsafe(32), secrets.token_urlsafe(24)
-    async with db.work(actor) as work:
-        await work.session.execute(
-            delete(WebSession).where(WebSession.user_id == actor.user_id, WebSession.expires_at < work.now)
-        )
-        work.session.add(
-            WebSession(
-                secret_hash=_digest(secret),
-                user_id=actor.user_id,
-                form_token=form_token,
-                expires_at=work.now + SESSION_LENGTH,
-                address=address,
+    visitor = visitor or Visitor()
+    key, cache = digest(secret), cache_of(db)
+    held = cache.get(key)
+    if held is None or held.until < time.monotonic():
+        cache.pop(key, None)
+        async with db.reading() as session:
+            found = await sessions.find(session, secret, rules)
+            if found is None:
+                return None
+            actor = await actor_of_user(session, found[1])
+        held = sessions.held_of(found[0], actor, CACHE_SECONDS)
+        if not idle:
+            await sessions.touch(db, found[0], held.actor)
+        if len(cache) >= CACHE_SIZE:
+            cache.clear()
+        cache[key] = held
+    if not hmac.compare_digest(held.agent_hash, sessions.agent_digest(visitor.agent)):
+        await sessions.refuse_stolen(db, held, visitor)
+        return None
+    if held.stage is not Stage.FULL:  # somebody who has not proved everything may nothing
+        return replace(held, actor=replace(held.actor, rights=NO_RIGHTS))
+    return replace(held, actor=await with_rights(db, held.actor))
+
+
+async def actor_of_session(
+    db: Database, secret: str, visitor: Visitor | None = None, rules: AccountRules = DEFAULT_RULES
+) -> tuple[Actor, str] | None:
+    """Who is behind a session that has proved everything, and its form token."""
+    held = await session_behind(db, secret, visitor, rules)
+    return (held.actor, held.form_token) if held and held.stage is Stage.FULL else None
+
+
+async def actor_of_token(db: Database, token: str, address: str = "") -> Actor | None:
+    """Who is behind a bearer token, a person's or a client's; None where it is unknown or ended, its user passive."""
+    if tokens.looks_like_client_token(token):
+        return await _client(db, token, address)
+    key, cache = digest(token), _tokens.setdefault(db.engine, {})
+    known = cache.get(key)
+    if known is None or known.until < time.monotonic():
+        cache.pop(key, None)
+        actor = await _owner(db, key)
+        if actor is None:
+            return None
+        if len(cache) >= CACHE_SIZE:
+            cache.clear()
+        known = cache[key] = _Known(actor, time.monotonic() + CACHE_SECONDS)
+    return await with_rights(db, known.actor)
+
+
+async def _owner(db: Database, key: bytes) -> Actor | None:
+    now = datetime.now(UTC)
+    async with db.reading() as session:
+        user = await session.scalar(
+            select(User)
+            .join(ApiToken, ApiToken.user_id == User.id)
+            .where(
+                ApiToken.secret_hash == key,
+                ApiToken.expires_at > now,
+                User.active,
+                works_on(User.id.expression, today(now)),
             )
         )
-        work.audit("giris", "kullanici", actor.user_id, None, {"tur": "oturum"})
-    return actor, secret, form_token
+        return await actor_of_user(session, user) if user else None
 
 
-async def issue_token(db: Database, username: str, password: str, address: str) -> str:
-    """A bearer token for the JSON interface. Raises BAD_CREDENTIALS, TOO_MANY_ATTEMPTS."""
-    actor = await _prove(db, username, password, address)
-    token = secrets.token_urlsafe(32)
-    async with db.work(actor) as work:
-        await work.session.execute(
-            delete(ApiToken).where(ApiToken.user_id == actor.user_id, ApiToken.expires_at < work.now)
-        )
-        work.session.add(
-            ApiToken(secret_hash=_digest(token), user_id=actor.user_id, expires_at=work.now + TOKEN_LENGTH)
-        )
-        work.audit("giris", "kullanici", actor.user_id, None, {"tur": "belirtec"})
-    return token
+async def _client(db: Database, token: str, address: str) -> Actor | None:
+    bearer = await tokens.client_of(db, token, address)
+    if bearer is None:
+        return None
+    async with db.reading() as session:
+        actor = await actor_of_user(session, bearer.user, address)
+        return replace(actor, rights=await tokens.scoped_rights(session, bearer.user.id, bearer.scopes))
 
 
-async def actor_of_session(db: Database, secret: str) -> tuple[Actor, str] | None:
-    """Who is behind a session's secret, and its form token; None where it is unknown, ended or its user passive."""
-    known = await _known(db, secret, WebSession)
-    return (known.actor, known.form_token) if known else None
-
-
-async def actor_of_token(db: Database, token: str) -> Actor | None:
-    """Who is behind a bearer token; None where it is unknown, ended or its user passive."""
-    known = await _known(db, token, ApiToken)
-    return known.actor if known else None
+def forget(db: Database, user_id: int | None = None) -> None:
+    """Ask the database anew about sessions and tokens of this user (None: of everybody) in this process."""
+    sessions.forget(db, user_id)
+    cache = _tokens.get(db.engine, {})
+    for key in [key for key, known in cache.items() if user_id is None or known.actor.user_id == user_id]:
+        cache.pop(key, None)
 
 
 async def sign_out(db: Database, secret: str) -> None:
     """End a session. An unknown one is ended already."""
-    digest = _digest(secret)
-    found = await actor_of_session(db, secret)
-    if found is not None:
-        async with db.work(found[0]) as work:
-            await work.session.execute(delete(WebSession).where(WebSession.secret_hash == digest))
-            work.audit("cikis", "kullanici", found[0].user_id)
-    _cache(db).get(WebSession.__tablename__, {}).pop(digest, None)
+    key, actor = digest(secret), None
+    async with db.reading() as session:
+        found = (
+            await session.execute(
+                select(User, WebSession.address)
+                .join(WebSession, WebSession.user_id == User.id)
+                .where(WebSession.secret_hash == key)
+            )
+        ).one_or_none()
+        if found is not None:
+            actor = await actor_of_user(session, found[0], found[1])
+    if actor is not None:
+        async with db.work(actor) as work:
+            await work.session.execute(delete(WebSession).where(WebSession.secret_hash == key))
+            work.audit("cikis", "kullanici", actor.user_id)
+    cache_of(db).pop(key, None)
 
 
-async def set_password(work: Work, user_id: int, password: str) -> None:
-    """Give a user a new password and end all of his sessions and tokens. Raises NOT_FOUND."""
+async def set_password(work: Work, user_id: int, password: str, *, must_change: bool = False) -> None:
+    """Give a user a new password and end all of his sessions and tokens; the caller calls `forget` after it.
+
+    The rules for passwords are the caller's matter (`accounts`). Raises NOT_FOUND.
+    """
     user = await work.session.get(User, user_id)
     if user is None:
         raise NumuneError(errors.NOT_FOUND, what="Kullanıcı")
+    work.session.add(OldPassword(user_id=user_id, password_hash=user.password_hash))
     user.password_hash = await hash_password(password)
+    security = await work.session.get(AccountSecurity, user_id)
+    if security is None:
+        security = AccountSecurity(user_id=user_id)
+        work.session.add(security)
+    security.password_at, security.must_change = work.now, must_change
     await work.session.execute(delete(WebSession).where(WebSession.user_id == user_id))
     await work.session.execute(delete(ApiToken).where(ApiToken.user_id == user_id))
     work.audit("parola", "kullanici", user_id, None, {"kullanici_adi": user.username})
 
 
+async def old_digests(session: AsyncSession, user: User, count: int) -> Sequence[str]:
+    """Digests of this password and of those before it, `count` in all."""
+    before = await session.scalars(
+        select(OldPassword.password_hash)
+        .where(OldPassword.user_id == user.id)
+        .order_by(OldPassword.id.desc())
+        .limit(max(0, count - 1))
+    )
+    return [user.password_hash, *before.all()][:count]
+
+
 async def actor_of_user(session: AsyncSession, user: User, address: str = "") -> Actor:
-    """The actor that this user is, with his roles, work groups, physician record and unit."""
+    """The actor that this user is, with his rights of this moment, physician record and unit."""
     unit_id = None
     if user.physician_id is not None:
         unit_id = await session.scalar(select(Physician.unit_id).where(Physician.id == user.physician_id))
@@ -133,101 +197,8 @@ async def actor_of_user(session: AsyncSession, user: User, address: str = "") ->
         name=user.username,
         user_id=user.id,
         address=address,
-        roles=frozenset(held.role for held in user.roles),
-        groups={held.role: frozenset(held.groups) for held in user.roles},
+        rights=await rights_of(session, user.id),
         physician_id=user.physician_id,
         unit_id=unit_id,
         full_name=user.full_name,
     )
-
-
-# -- proving who somebody is
-
-
-async def _prove(db: Database, username: str, password: str, address: str) -> Actor:
-    """The actor whose name and password these are."""
-    name = username.strip().lower()[:60]
-    await _count_attempt(db, name, address)
-    async with db.reading() as session:
-        user = await session.scalar(select(User).where(User.username == name, User.active))
-        actor = await actor_of_user(session, user, address) if user else None
-    if not await password_fits(password, user.password_hash if user else None) or actor is None:
-        async with db.work(Actor(name=name, address=address)) as work:
-            work.audit("giris_basarisiz", "kullanici", name)
-        raise NumuneError(errors.BAD_CREDENTIALS)
-    async with db.work(actor) as work:
-        await work.session.execute(
-            delete(LoginFailure).where(LoginFailure.username == name, LoginFailure.address == address)
-        )
-    return actor
-
-
-async def _count_attempt(db: Database, name: str, address: str) -> None:
-    """Count this attempt, or refuse it because too many wrong ones came before it. Raises TOO_MANY_ATTEMPTS."""
-    async with db.work(Actor(name=name, address=address)) as work:
-        session, now = work.session, work.now
-        await session.execute(delete(LoginFailure).where(LoginFailure.last_at < now - timedelta(days=1)))
-        await session.execute(
-            insert(LoginFailure).values(username=name, address=address, last_at=now).on_conflict_do_nothing()
-        )
-        row = (
-            await session.scalars(
-                select(LoginFailure)
-                .where(LoginFailure.username == name, LoginFailure.address == address)
-                .with_for_update()
-            )
-        ).one()
-        if now - row.last_at > FORGOTTEN_AFTER:
-            row.count = 0
-        wait = waiting_time(row.count)
-        left = row.last_at + wait - now
-        if wait and left > timedelta(0):
-            raise NumuneError(errors.TOO_MANY_ATTEMPTS, seconds=int(left.total_seconds()) + 1)
-        row.count += 1
-        row.last_at = now
-
-
-def waiting_time(wrong: int) -> timedelta:
-    """How long after `wrong` wrong attempts in a row the next one must wait."""
-    if wrong < FREE_ATTEMPTS:
-        return timedelta(0)
-    return min(LONGEST_WAIT, timedelta(seconds=2.0 ** min(wrong - FREE_ATTEMPTS, 20)))
-
-
-# -- who is behind a secret
-
-
-def _digest(secret: str) -> bytes:
-    """Secrets are random and long, so a plain SHA-256 keeps a stolen table useless."""
-    return hashlib.sha256(secret.encode()).digest()
-
-
-def _cache(db: Database) -> dict[str, dict[bytes, _Known]]:
-    return _caches.setdefault(db.engine, {})
-
-
-async def _known(db: Database, secret: str, table: type[WebSession] | type[ApiToken]) -> _Known | None:
-    digest, now = _digest(secret), time.monotonic()
-    cache = _cache(db).setdefault(table.__tablename__, {})
-    known = cache.get(digest)
-    if known is not None and known.until > now:
-        return known
-    async with db.reading() as session:
-        row = (
-            await session.execute(
-                select(table, User)
-                .join(User, User.id == table.user_id)
-                .where(table.secret_hash == digest, table.expires_at > datetime.now(UTC), User.active)
-            )
-        ).one_or_none()
-        if row is None:
-            cache.pop(digest, None)
-            return None
-        held, user = row
-        actor = await actor_of_user(session, user)
-    if isinstance(held, WebSession):
-        actor = replace(actor, address=held.address)
-    if len(cache) >= CACHE_SIZE:
-        cache.clear()
-    known = cache[digest] = _Known(actor, getattr(held, "form_token", ""), now + CACHE_SECONDS)
-    return known

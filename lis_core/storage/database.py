@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,7 +20,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
-from lis_core.domain.visibility import Role
+from lis_core.domain.permissions import NO_RIGHTS, About, P, Rights, program_rights
 
 EVENTS_CHANNEL = "numune_olay"
 """Channel of the small notes that tell screens what changed (`LISTEN`); a note is a hint, never a fact."""
@@ -33,27 +33,26 @@ class Actor:
     name: str
     user_id: int | None = None
     address: str = ""
-    roles: frozenset[Role] = frozenset()
-    groups: Mapping[Role, frozenset[str]] = field(default_factory=dict)
-    """Work groups a role is limited to; a role without an entry, or with an empty set, has all."""
+    rights: Rights = NO_RIGHTS
+    """What he may do, as of this request; without any, nothing."""
     physician_id: int | None = None
     unit_id: int | None = None
     full_name: str = ""
     chain: str = "ekran"
     """Audit chain that this actor's deeds are appended to."""
 
-    def has(self, *roles: Role) -> bool:
-        return any(role in self.roles for role in roles)
+    def may(self, permission: P, about: About | None = None) -> bool:
+        """True where this is allowed; without `about`: allowed anywhere at all."""
+        return self.rights.may(permission, about)
 
-    def may_work_in(self, role: Role, group: str) -> bool:
-        """True where this role is held and covers this work group (9.7.1)."""
-        limited = self.groups.get(role)
-        return role in self.roles and (not limited or group in limited)
+    def must(self, permission: P, about: About | None = None) -> None:
+        """Raises NOT_ALLOWED, which says what is missing and who can give it."""
+        self.rights.must(permission, about)
 
 
-def program(part: str, chain: str = "sistem") -> Actor:
-    """The program itself, acting as one of its parts."""
-    return Actor(name=part, roles=frozenset({Role.SYSTEM}), chain=chain)
+def program(part: str, chain: str = "sistem", *, may: Iterable[P] = ()) -> Actor:
+    """The program itself, acting as one of its parts: it may do what it declares here, and nothing else."""
+    return Actor(name=part, rights=program_rights(*may), chain=chain)
 
 
 def as_psycopg_url(url: str) -> str:
@@ -126,6 +125,10 @@ class Work:
         """
         self._audit.append(audit_row(self.actor, self.now, action, entity, entity_id, before, after, patients))
 
+    def audit_rows(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Entries made by `audit_row`, each with its own actor and time."""
+        self._audit.extend(rows)
+
     def later(self, topic: str, payload: Mapping[str, Any], order_key: str = "") -> None:
         """Do this after the commit, as surely as the fact itself (outbox)."""
         self._outbox.append({"konu": topic, "icerik": dict(payload), "sira_anahtari": order_key})
@@ -162,8 +165,9 @@ class Work:
                 audit = _json(self._audit)
                 await raw.execute(_SEAL, (_json(self._outbox), _json(self._events), self.actor.chain, audit))
             await raw.commit()
-        # Nothing is left to commit; the connection goes back to the pool, out of its pipeline.
-        await self.session.commit()
+        await (
+            self.session.commit()
+        )  # nothing is left to commit: the connection goes back to the pool, out of its pipeline
 
 
 _SEAL = "select is_bitir(%s::jsonb, %s::jsonb, %s, %s::jsonb)"

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, LargeBinary, and_, func, literal, or_, select, text
+from sqlalchemy import ColumnElement, LargeBinary, and_, false, func, literal, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from barcode.numbers import clean_scan
 from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError
+from lis_core.services.catalog import catalog
 from lis_core.storage.tables import (
     Connection,
     Instrument,
-    Order,
     OrderedTest,
     RawMessage,
     Result,
@@ -48,7 +48,8 @@ class MessageSearch:
 async def find_messages(session: AsyncSession, sight: Sight, asked: MessageSearch, now: datetime) -> list[MessageLine]:
     """Newest first. Words are looked for in the bytes and, where they are a barcode, by what was bound to its order.
 
-    Only those who see unapproved values may ask by words: an answer would tell others what a message holds.
+    Only those who see unapproved values may ask by words, and by other words than a barcode only those who see them of
+    every bench: an answer would tell others what a message holds.
     Raises NOT_ALLOWED, INVALID_INPUT (one letter).
     """
     question = (
@@ -76,7 +77,9 @@ async def find_messages(session: AsyncSession, sight: Sight, asked: MessageSearc
             raise NumuneError(errors.NOT_ALLOWED, permission="mesaj içeriğinde arama")
         if len(words) < SHORTEST_TEXT:
             raise NumuneError(errors.INVALID_INPUT, problem="aramak için en az iki karakter yazın")
-        question = question.where(await _says(session, words, asked, now))
+        known = await catalog(session)
+        everything = all(sight.sees_every_run(group) for group in known.groups)
+        question = question.where(await _says(session, words, asked, now, in_bytes=everything))
     return [MessageLine(*row) for row in (await session.execute(question)).tuples()]
 
 
@@ -99,24 +102,27 @@ def _plain(asked: MessageSearch) -> list[ColumnElement[bool]]:
     return found
 
 
-async def _says(session: AsyncSession, words: str, asked: MessageSearch, now: datetime) -> ColumnElement[bool]:
+async def _says(
+    session: AsyncSession, words: str, asked: MessageSearch, now: datetime, *, in_bytes: bool
+) -> ColumnElement[bool]:
     """The message holds these words; or results of the order whose number or tube this is were read from it."""
     since = asked.since or now - timedelta(days=TEXT_DAYS)
-    in_bytes = and_(RawMessage.received_at >= since, or_(*(_holds(needle) for needle in _needles(words))))
+    found: list[ColumnElement[bool]] = []
+    if in_bytes:
+        found.append(and_(RawMessage.received_at >= since, or_(*(_holds(needle) for needle in _needles(words)))))
     scanned = await session.get(Scannable, clean_scan(words))
-    if scanned is None:
-        return in_bytes
-    names = (await session.scalars(select(Scannable.text).where(Scannable.order_id == scanned.order_id))).all()
-    bound = (
-        select(Result.raw_message_id)
-        .join(OrderedTest, OrderedTest.id == Result.ordered_test_id)
-        .join(Order, Order.id == OrderedTest.order_id)
-        .where(Order.id == scanned.order_id, Result.raw_message_id.is_not(None))
-    )
-    waiting = select(UnmatchedResult.raw_message_id).where(
-        UnmatchedResult.observation["specimen"].astext.in_(names), UnmatchedResult.received_at >= since
-    )
-    return or_(in_bytes, RawMessage.id.in_(bound), RawMessage.id.in_(waiting))
+    if scanned is not None:
+        names = (await session.scalars(select(Scannable.text).where(Scannable.order_id == scanned.order_id))).all()
+        bound = (
+            select(Result.raw_message_id)
+            .join(OrderedTest, OrderedTest.id == Result.ordered_test_id)
+            .where(OrderedTest.order_id == scanned.order_id, Result.raw_message_id.is_not(None))
+        )
+        waiting = select(UnmatchedResult.raw_message_id).where(
+            UnmatchedResult.observation["specimen"].astext.in_(names), UnmatchedResult.received_at >= since
+        )
+        found += [RawMessage.id.in_(bound), RawMessage.id.in_(waiting)]
+    return or_(*found) if found else false()
 
 
 def _needles(words: str) -> Sequence[bytes]:

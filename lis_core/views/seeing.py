@@ -1,31 +1,29 @@
-"""What this person has business with, on top of the one function that decides (`domain.visibility`).
+"""What this person has business with: his rights as conditions of questions, and as answers about one row.
 
 Two questions, both asked here by every screen, list, report and stream:
-- may he open this order at all (a clinician: his own patients' orders and his unit's; the laboratory: all)?
-- may he read this value? Roles count only in the work groups that they cover, so that another laboratory sees an
-  unapproved result no more than a clinic does (9.7.1b, 9.7.8c). Reception works with orders and tubes, not with values.
+- may he do this with this order (whose it is: unit, institution, own patients)?
+- may he read this value, or work on this test (which bench's it is)? A value is read where both hold, so that another
+  laboratory sees an unapproved result no more than a clinic does (9.7.1b, 9.7.8c).
+
+Lists are narrowed in the query, never after it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, false, or_, true
+from sqlalchemy import ColumnElement, Select, and_, false, literal_column, not_, or_, select
 
+from lis_core.domain.permissions import About, Extent, P, Reach
 from lis_core.domain.states import TestState
-from lis_core.domain.visibility import Role, visible_states
+from lis_core.domain.visibility import RELEASED, UNAPPROVED, visible_states
+from lis_core.settings import ISTANBUL
 from lis_core.storage.database import Actor
-from lis_core.storage.tables import Order, OrderedTest
+from lis_core.storage.tables import Order, OrderedTest, Physician, PhysicianUnit
 
-LABORATORY = (Role.TECHNICIAN, Role.SPECIALIST)
-"""Who works on results in technical and clinical approval."""
-
-CLINICIANS = frozenset({Role.PHYSICIAN, Role.FAMILY_PHYSICIAN})
-"""Limited to their own orders and those of their unit."""
-
-READS_NO_VALUES = frozenset({Role.RECEPTION})
-"""Sees orders and tubes; never a value, approved or not."""
+_EVERY: ColumnElement[bool] = literal_column("true")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,23 +34,30 @@ class Sight:
 
     @property
     def in_laboratory(self) -> bool:
-        return self.actor.has(*LABORATORY)
+        """True for those who see unapproved results, of some bench at least."""
+        return self.actor.may(P.RESULT_VIEW_UNAPPROVED)
 
     @property
     def reads_values(self) -> bool:
-        """False for somebody whose roles give no value at all (reception, a user without roles)."""
-        return bool(self.actor.roles - READS_NO_VALUES)
+        """False for somebody whose rights give no value at all (reception, billing, the administrator)."""
+        return self.actor.rights.may_any(P.RESULT_VIEW, P.RESULT_VIEW_UNAPPROVED)
 
     @property
     def only_own_orders(self) -> bool:
-        """True for clinicians who hold no other role."""
-        return bool(self.actor.roles) and self.actor.roles <= CLINICIANS
+        """True for whoever sees some orders and not all: his own, his unit's."""
+        rights = self.actor.rights
+        return rights.may(P.ORDER_VIEW) and not rights.unlimited(P.ORDER_VIEW)
+
+    @property
+    def sees_every_order(self) -> bool:
+        """True where the permission to see orders has no limit."""
+        return self.actor.rights.unlimited(P.ORDER_VIEW)
+
+    # --- values ----------------------------------------------------------------------------------------------------
 
     def states(self, group: str) -> frozenset[TestState]:
         """States in which this person may read the value of a test of this work group."""
-        if not self.reads_values:
-            return frozenset()
-        return visible_states([role for role in self.actor.roles if self.actor.may_work_in(role, group)])
+        return visible_states(self.actor.rights, group)
 
     def sees(self, group: str, state: TestState) -> bool:
         """True where the value of such a test may be shown."""
@@ -62,67 +67,92 @@ class Sight:
         """True where runs that are not the valid one may be shown: to those who judge the unapproved result itself."""
         return self.sees(group, TestState.RESULTED)
 
-    def works_in_all(self, groups: Collection[str]) -> bool:
-        """True for laboratory staff whose roles cover every one of these work groups (none given: all there are)."""
-        limited_to = [self.actor.groups.get(role) for role in LABORATORY if role in self.actor.roles]
-        if not limited_to:
-            return False
-        if any(not limit for limit in limited_to):
-            return True
-        covered = frozenset[str]().union(*(limit for limit in limited_to if limit))
-        return bool(groups) and covered.issuperset(groups)
-
     def value_condition(self) -> ColumnElement[bool]:
         """`sees` as a condition over `OrderedTest`."""
-        if not self.reads_values:
-            return false()
-        anywhere = [role for role in self.actor.roles if not self.actor.groups.get(role)]
-        everywhere = visible_states(anywhere)
-        conditions: list[ColumnElement[bool]] = [OrderedTest.state.in_(everywhere)]
-        for group in sorted(frozenset[str]().union(*self.actor.groups.values())):
-            more = self.states(group) - everywhere
-            if more:
-                conditions.append(and_(OrderedTest.group == group, OrderedTest.state.in_(more)))
-        return or_(*conditions)
+        parts = [
+            and_(OrderedTest.state.in_(sorted(states)), self.test_condition(permission))
+            for permission, states in ((P.RESULT_VIEW, RELEASED), (P.RESULT_VIEW_UNAPPROVED, UNAPPROVED))
+            if self.actor.may(permission)
+        ]
+        return or_(*parts) if parts else false()
 
     def every_run_condition(self) -> ColumnElement[bool]:
         """`sees_every_run` as a condition over `OrderedTest`."""
-        limited = frozenset[str]().union(*self.actor.groups.values())
-        anywhere = [role for role in self.actor.roles if not self.actor.groups.get(role)]
-        if TestState.RESULTED in visible_states(anywhere):
-            return true()
-        covered = [group for group in limited if self.sees_every_run(group)]
-        return OrderedTest.group.in_(covered) if covered else false()
+        return self.test_condition(P.RESULT_VIEW_UNAPPROVED)
 
-    def may_open(self, *, physician_id: int | None, unit_id: int | None, ordered_by_id: int | None) -> bool:
-        """True where this person may open an order of this physician and unit, entered by this user."""
-        if not self.actor.roles:
-            return False
-        if not self.only_own_orders:
-            return True
-        actor = self.actor
-        return (
-            (physician_id is not None and physician_id == actor.physician_id)
-            or (unit_id is not None and unit_id == actor.unit_id)
-            or (ordered_by_id is not None and ordered_by_id == actor.user_id)
-        )
+    def on_paper(self) -> Sight:
+        """The eyes that a printed report has: of what he may read, only what is released (9.7.8a)."""
+        return Sight(replace(self.actor, rights=self.actor.rights.only(P.RESULT_VIEW)))
 
-    def order_condition(self) -> ColumnElement[bool]:
+    # --- tests and orders ------------------------------------------------------------------------------------------
+
+    def test_condition(self, permission: P) -> ColumnElement[bool]:
+        """Tests that this person may do this with, as a condition over `OrderedTest`."""
+        return _condition(self.actor.rights.extent(permission), _of_bench)
+
+    def may_open(
+        self,
+        *,
+        physician_id: int | None,
+        unit_id: int | None,
+        ordered_by_id: int | None,
+        permission: P = P.ORDER_VIEW,
+    ) -> bool:
+        """True where this person may open, or do this with, an order of this physician, unit and clerk."""
+        about = About(unit_id=unit_id, physician_id=physician_id, ordered_by_id=ordered_by_id)
+        return self.actor.may(permission, about)
+
+    def order_condition(self, permission: P = P.ORDER_VIEW) -> ColumnElement[bool]:
         """`may_open` as a condition over `Order`."""
-        if not self.actor.roles:
-            return false()
-        if not self.only_own_orders:
-            return true()
-        actor = self.actor
-        own: list[ColumnElement[bool]] = [false()]
-        if actor.physician_id is not None:
-            own.append(Order.physician_id == actor.physician_id)
-        if actor.unit_id is not None:
-            own.append(Order.unit_id == actor.unit_id)
-        if actor.user_id is not None:
-            own.append(Order.ordered_by_id == actor.user_id)
-        return or_(*own)
+        return _condition(self.actor.rights.extent(permission), self._of_order)
+
+    def physician_condition(self, permission: P = P.ORDER_ENTER) -> ColumnElement[bool]:
+        """Physicians of the units that this permission reaches, and himself, over `Physician` (2.8.16)."""
+        return _condition(self.actor.rights.extent(permission), self._of_physician)
+
+    def _of_order(self, reach: Reach) -> list[ColumnElement[bool]]:
+        person = self.actor.rights.person
+        parts: list[ColumnElement[bool]] = []
+        if reach.units:
+            parts.append(and_(Order.unit_id.is_not(None), Order.unit_id.in_(sorted(reach.units))))
+        if reach.own and person.physician_id is not None:
+            parts.append(and_(Order.physician_id.is_not(None), Order.physician_id == person.physician_id))
+        if reach.own and person.user_id is not None:
+            parts.append(and_(Order.ordered_by_id.is_not(None), Order.ordered_by_id == person.user_id))
+        return parts
+
+    def _of_physician(self, reach: Reach) -> list[ColumnElement[bool]]:
+        person = self.actor.rights.person
+        parts: list[ColumnElement[bool]] = []
+        if reach.units:
+            units = sorted(reach.units)
+            parts.append(and_(Physician.unit_id.is_not(None), Physician.unit_id.in_(units)))
+            parts.append(Physician.id.in_(works_in(units)))
+        if reach.own and person.physician_id is not None:
+            parts.append(Physician.id == person.physician_id)
+        return parts
 
 
-PAPER = Sight(Actor(name="rapor", roles=frozenset({Role.SYSTEM})))
-"""The eyes of everybody outside: what may be printed, exported or sent (9.7.8a)."""
+def works_in(unit_ids: list[int]) -> Select[int]:
+    """Physicians whose further unit is one of these today (2.8.16b)."""
+    day = datetime.now(ISTANBUL).date()
+    return select(PhysicianUnit.physician_id).where(
+        PhysicianUnit.unit_id.in_(unit_ids),
+        or_(PhysicianUnit.valid_from.is_(None), PhysicianUnit.valid_from <= day),
+        or_(PhysicianUnit.valid_until.is_(None), PhysicianUnit.valid_until >= day),
+    )
+
+
+def _of_bench(reach: Reach) -> list[ColumnElement[bool]]:
+    return [OrderedTest.group.in_(sorted(reach.groups))] if reach.groups else []
+
+
+def _condition(extent: Extent, parts_of: Callable[[Reach], list[ColumnElement[bool]]]) -> ColumnElement[bool]:
+    """What is given and not forbidden. The parts are never null, so that "not" means what it says."""
+    given, forbidden = extent
+    if forbidden.everywhere or given.nothing:
+        return false()
+    parts = parts_of(given)
+    allowed = _EVERY if given.everywhere else (or_(*parts) if parts else false())
+    taken = parts_of(forbidden)
+    return and_(allowed, not_(or_(*taken))) if taken else allowed

@@ -5,12 +5,9 @@ A sign is a letter as well as a colour. A row without any sign is what `H` (appr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any
-
-from lis_core.domain.visibility import Role
-from lis_core.storage.database import Actor
 
 
 class Sign(StrEnum):
@@ -74,16 +71,4 @@ def signs_of(flag: str, instrument_flags: Iterable[str], decisions: Iterable[Map
     return tuple(sorted(found, key=lambda sign: sign.rank))
 
 
-def scope(actor: Actor, roles: Sequence[Role]) -> frozenset[str] | None:
-    """Work groups in which the actor holds one of the roles; None = every group; empty = none."""
-    covered: frozenset[str] = frozenset()
-    for role in roles:
-        if role in actor.roles:
-            limited = actor.groups.get(role)
-            if not limited:
-                return None
-            covered |= limited
-    return covered
-
-
-__all__ = ["PLAIN_INSTRUMENT_FLAGS", "Sign", "scope", "signs_of"]
+__all__ = ["PLAIN_INSTRUMENT_FLAGS", "Sign", "signs_of"]

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from barcode.numbers import clean_scan
 from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError
+from lis_core.domain.permissions import P
 from lis_core.domain.states import TubeState
 from lis_core.services.catalog import catalog
 from lis_core.storage.tables import CustodyEvent, Instrument, OrderedTest, Scannable, Tube, User
@@ -75,7 +76,7 @@ async def specimen_view(session: AsyncSession, sight: Sight, text: str) -> Speci
 
     Raises UNKNOWN_BARCODE, NUMBER_IS_NOT_A_TUBE, NOT_ALLOWED.
     """
-    order = await find_order(session, sight, text)
+    order = await find_order(session, sight, text, P.SPECIMEN_VIEW)
     tubes = (await session.scalars(select(Tube).where(Tube.order_id == order.id).order_by(Tube.barcode))).all()
     tube = await _scanned_tube(session, text, order.number, tubes)
     book = await catalog(session)

@@ -16,11 +16,12 @@ from api import live
 from api.app import create_app
 from api.live import LiveHub, Note, Screen, merge, read_note
 from api.serve import WebServer
-from lis_core.domain.visibility import Role
+from lis_core.domain.permission_templates import Job
 from lis_core.settings import Settings
-from lis_core.storage.database import Actor, Database, program
+from lis_core.storage.database import Database, program
 from lis_core.views.seeing import Sight
 from tests.api.conftest import Clinic
+from tests.api.test_seeing import sight
 
 
 def free_port() -> int:
@@ -170,7 +171,7 @@ async def test_a_stream_ends_after_a_while_so_that_a_closed_session_hears_no_mor
 
 
 def laboratory() -> Sight:
-    return Sight(Actor(name="teknisyen", roles=frozenset({Role.TECHNICIAN})))
+    return sight(Job.TECHNICIAN)
 
 
 async def test_a_slow_screen_is_dropped_and_the_others_hear_on(lab: Database) -> None:
@@ -221,17 +222,19 @@ def test_facts_that_differ_are_not_guessed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("role", "kinds"),
+    ("job", "kinds"),
     [
-        (Role.TECHNICIAN, {"order", "specimen", "approval", "result", "unmatched", "line", "notice"}),
-        (Role.SPECIALIST, {"order", "specimen", "approval", "result", "unmatched", "line", "notice"}),
-        (Role.PHYSICIAN, {"order", "specimen", "approval"}),
-        (Role.FAMILY_PHYSICIAN, {"order", "specimen", "approval"}),
-        (Role.RECEPTION, {"order", "specimen", "approval"}),
-        (Role.ADMINISTRATOR, {"order", "specimen", "approval", "line", "notice"}),
+        (Job.TECHNICIAN, {"order", "specimen", "approval", "result", "unmatched", "line", "notice"}),
+        (Job.SPECIALIST, {"order", "specimen", "approval", "result", "unmatched", "line", "notice"}),
+        (Job.CLINICIAN, {"order", "specimen", "approval"}),
+        (Job.FAMILY_PHYSICIAN, {"order", "specimen", "approval"}),
+        (Job.ACCEPTANCE, {"order", "specimen", "approval"}),
+        (Job.ADMINISTRATOR, {"order", "specimen", "approval", "line", "notice"}),
+        (Job.TRANSPORT, set()),
+        (Job.WATER_ANALYST, set()),
     ],
 )
-def test_kinds_by_role(role: Role, kinds: set[str]) -> None:
-    screen = Screen(Sight(Actor(name="deneme", roles=frozenset({role}))))
+def test_kinds_by_job(job: Job, kinds: set[str]) -> None:
+    screen = Screen(sight(job))
     every = {"order", "specimen", "approval", "result", "unmatched", "line", "notice"}
     assert {kind for kind in every if screen.wants(Note(kind, {}, ()))} == kinds

@@ -8,14 +8,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from drivers.messages import Delivery, Observation
-from lis_core.domain.visibility import Role
 from lis_core.services.ingest_batch import BatchOutcome, apply_batch
 from lis_core.services.orders import OrderRequest, PlacedOrder, place_order
 from lis_core.services.patients import PatientData
+from lis_core.services.users import actor_of_user
 from lis_core.storage.database import Actor, Database
+from lis_core.storage.tables import User
 
 _serial = itertools.count(1)
 
@@ -43,10 +44,9 @@ class Story:
 
     async def actor(self, username: str) -> Actor:
         async with self.database.reading() as session:
-            user_id = await session.scalar(
-                text("select kullanici_kodu from kullanici where kullanici_adi = :name"), {"name": username}
-            )
-        return Actor(name=username, user_id=user_id, roles=frozenset({Role(username)}))
+            user = await session.scalar(select(User).where(User.username == username))
+            assert user is not None
+            return await actor_of_user(session, user)
 
     async def arrive(self, *deliveries: Delivery, careful: bool = False) -> BatchOutcome:
         return await apply_batch(self.database, deliveries, careful=careful)

@@ -14,10 +14,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from hbys_bridge.hl7.rights import BRIDGE
 from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError
 from lis_core.domain.states import TestState
-from lis_core.domain.visibility import Role, visible_states
+from lis_core.domain.visibility import visible_states
 from lis_core.services.approvals import approve_clinically, approve_technically, withdraw
 from lis_core.services.manual import enter_result
 from lis_core.services.replay import replay
@@ -93,9 +94,12 @@ async def test_2_nothing_is_bound_by_guessing(laboratory: Laboratory) -> None:
 async def test_3_nothing_leaves_before_clinical_approval(laboratory: Laboratory) -> None:
     """One function decides, and the state it asks for cannot be reached by a shortcut."""
     number, result_id = await resulted(laboratory)
-    outside = [Role.PHYSICIAN, Role.FAMILY_PHYSICIAN, Role.RECEPTION, Role.ADMINISTRATOR, Role.SYSTEM]
-    for role in outside:
-        assert visible_states([role]) == {TestState.CLINICALLY_APPROVED}
+    for reader in ("hekim", "ailehekimi"):
+        rights = (await laboratory.actor(reader)).rights
+        assert visible_states(rights, "BIYOKIMYA") == {TestState.CLINICALLY_APPROVED}
+    for other in ("kabul", "yonetici"):
+        assert not visible_states((await laboratory.actor(other)).rights, "BIYOKIMYA")
+    assert visible_states(BRIDGE.rights, "BIYOKIMYA") == {TestState.CLINICALLY_APPROVED}
 
     async with laboratory.database.work(await laboratory.actor("uzman")) as work:
         [outcome] = await approve_clinically(work, [result_id])

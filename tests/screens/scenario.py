@@ -20,7 +20,6 @@ from drivers.messages import Delivery, Observation
 from lis_core.demo_data.stories import USUAL
 from lis_core.domain.identity import synthetic_tc
 from lis_core.domain.states import Priority, TubeState
-from lis_core.domain.visibility import Role
 from lis_core.services.approvals import approve_clinically, approve_technically, request_repeat
 from lis_core.services.ingest_batch import apply_batch
 from lis_core.services.orders import OrderRequest, PlacedOrder, place_order
@@ -29,7 +28,7 @@ from lis_core.services.specimens import move_tube
 from lis_core.services.users import actor_of_user
 from lis_core.settings import ISTANBUL
 from lis_core.storage.database import Actor, Database
-from lis_core.storage.tables import Notice, Order, OrderedTest, Result, Test, User, UserRole
+from lis_core.storage.tables import GroupMember, Notice, Order, OrderedTest, Result, Test, User
 
 _messages = itertools.count(1)
 _people = itertools.count(820_000)
@@ -155,14 +154,12 @@ class Lab:
         async with self.database.work(await self.actor("uzman")) as work:
             assert all(one.ok for one in await approve_clinically(work, await self.results(number)))
 
-    async def limit(self, username: str, role: Role, *groups: str) -> None:
+    async def limit(self, username: str, *groups: str) -> None:
         """Authorise somebody for these work groups only."""
         user = await self.actor(username)
         async with self.database.work(await self.actor("yonetici")) as work:
             await work.session.execute(
-                update(UserRole)
-                .where(UserRole.user_id == user.user_id, UserRole.role == role)
-                .values(groups=list(groups))
+                update(GroupMember).where(GroupMember.user_id == user.user_id).values(benches=list(groups))
             )
         self.actors.pop(username)
 

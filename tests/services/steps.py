@@ -11,17 +11,18 @@ from sqlalchemy import select, text
 
 from drivers.messages import Delivery, Observation
 from lis_core.domain.identity import synthetic_tc
+from lis_core.domain.permission_templates import Job
 from lis_core.domain.states import TestState, TubeState
-from lis_core.domain.visibility import Role
 from lis_core.services.catalog import catalog
 from lis_core.services.ingest_batch import apply_batch
 from lis_core.services.orders import OrderRequest, PlacedOrder, place_order
 from lis_core.services.patients import PatientData
 from lis_core.services.result_rows import add_run, facts_of, judge_value
 from lis_core.services.specimens import move_tube
+from lis_core.services.users import actor_of_user
 from lis_core.settings import ISTANBUL
 from lis_core.storage.database import Actor, Database
-from lis_core.storage.tables import AuditEntry, Order, OrderedTest, Patient, Test, User, UserRole
+from lis_core.storage.tables import AuditEntry, GroupMember, Order, OrderedTest, Patient, PermissionGroup, Test, User
 
 _people = itertools.count(500_000)
 _measurements = itertools.count()
@@ -45,31 +46,17 @@ async def user(lab: Database, username: str) -> Actor:
     async with lab.reading() as session:
         found = await session.scalar(select(User).where(User.username == username))
         assert found is not None
-        unit = None
-        return Actor(
-            name=found.username,
-            user_id=found.id,
-            address="127.0.0.1",
-            roles=frozenset(role.role for role in found.roles),
-            groups={role.role: frozenset(role.groups) for role in found.roles},
-            physician_id=found.physician_id,
-            unit_id=unit,
-            full_name=found.full_name,
-        )
+        return await actor_of_user(session, found, "127.0.0.1")
 
 
-async def new_user(lab: Database, username: str, role: Role, *groups: str) -> Actor:
+async def new_user(lab: Database, username: str, job: Job, *benches: str) -> Actor:
     """Another person of the laboratory, authorised for these work groups (none = all)."""
     async with lab.work(Actor(name="kurulum")) as work:
-        work.session.add(
-            User(
-                username=username,
-                given_name="Ek",
-                family_name=username.title(),
-                password_hash="!",
-                roles=[UserRole(role=role, groups=list(groups))],
-            )
-        )
+        person = User(username=username, given_name="Ek", family_name=username.title(), password_hash="!")
+        work.session.add(person)
+        await work.session.flush()
+        group_id = await work.session.scalar(select(PermissionGroup.id).where(PermissionGroup.code == job))
+        work.session.add(GroupMember(group_id=group_id, user_id=person.id, benches=list(benches)))
     return await user(lab, username)
 
 

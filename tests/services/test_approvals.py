@@ -11,8 +11,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from lis_core.domain import errors
 from lis_core.domain.errors import ErrorKind, NumuneError
+from lis_core.domain.permission_templates import Job
 from lis_core.domain.states import TestState
-from lis_core.domain.visibility import Role
 from lis_core.services.approvals import (
     ApprovalOutcome,
     approve_clinically,
@@ -151,7 +151,7 @@ async def test_raw_sql_cannot_jump_over_the_technical_step_with_a_forged_row(lab
 
 async def test_two_technicians_approve_at_once_and_one_approval_is_stored(lab: Database) -> None:
     number, ids = await measured(lab, tests={"GLU": "92"})
-    people = [await steps.user(lab, "teknisyen"), await steps.new_user(lab, "teknisyen2", Role.TECHNICIAN)]
+    people = [await steps.user(lab, "teknisyen"), await steps.new_user(lab, "teknisyen2", Job.TECHNICIAN)]
     outcomes = await asyncio.gather(*(technically(lab, ids["GLU"], by=people[n % 2]) for n in range(6)))
     assert sum(outcome.ok for (outcome,) in outcomes) == 1
     refused = {outcome.error["code"] for (outcome,) in outcomes if outcome.error}
@@ -165,7 +165,7 @@ async def test_two_people_approve_overlapping_lists_and_nobody_waits_for_ever(la
     """Lists in opposite order would deadlock if rows were locked as asked."""
     pairs = [await measured(lab, tests={"GLU": "92", "UREA": "30", "K": "4.1", "NA": "140"}) for _ in range(3)]
     ids = [result for _, results in pairs for result in results.values()]
-    other = await steps.new_user(lab, "teknisyen2", Role.TECHNICIAN)
+    other = await steps.new_user(lab, "teknisyen2", Job.TECHNICIAN)
     first, second = await asyncio.gather(technically(lab, *ids), technically(lab, *reversed(ids), by=other))
     assert sum(outcome.ok for outcome in [*first, *second]) == len(ids)
 
@@ -191,11 +191,11 @@ async def test_the_same_approval_is_impossible_twice_in_the_database(lab: Databa
 async def test_a_specialist_approves_only_in_his_laboratories(lab: Database) -> None:
     number, ids = await measured(lab, tests={"GLU": "92", "HGB": "13.1"})
     await technically(lab, *ids.values())
-    chemist = await steps.new_user(lab, "biyokimyaci", Role.SPECIALIST, "BIYOKIMYA")
+    chemist = await steps.new_user(lab, "biyokimyaci", Job.SPECIALIST, "BIYOKIMYA")
     outcomes = await clinically(lab, ids["GLU"], ids["HGB"], by=chemist)
     assert codes(outcomes) == [None, errors.NOT_YOUR_LABORATORY.code]
     assert (await steps.states(lab, number))["HGB"] is TestState.TECHNICALLY_APPROVED
-    bench = await steps.new_user(lab, "tekniker", Role.TECHNICIAN, "HORMON")
+    bench = await steps.new_user(lab, "tekniker", Job.TECHNICIAN, "HORMON")
     _, more = await measured(lab, tests={"GLU": "92"})
     assert codes(await technically(lab, more["GLU"], by=bench)) == [errors.NOT_YOUR_LABORATORY.code]
 

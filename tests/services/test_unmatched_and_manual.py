@@ -11,8 +11,8 @@ from sqlalchemy import select, text
 
 from lis_core.domain import errors
 from lis_core.domain.errors import ErrorKind, NumuneError
+from lis_core.domain.permission_templates import Job
 from lis_core.domain.states import TestState, TubeState
-from lis_core.domain.visibility import Role
 from lis_core.services.approvals import approve_technically
 from lis_core.services.instruments import MappingData, save_mapping
 from lis_core.services.manual import enter_result
@@ -170,7 +170,7 @@ async def test_binding_is_for_the_laboratory_and_needs_a_reason(lab: Database) -
     await expect(errors.UNKNOWN_BARCODE, bind(lab, waiting, "424242", "K"))
     await expect(errors.UNKNOWN_TEST, bind(lab, waiting, placed.number, "CBC"))
     await expect(errors.NOT_FOUND, bind(lab, 999_999, placed.number, "K"))
-    await steps.new_user(lab, "hormoncu", Role.TECHNICIAN, "HORMON")
+    await steps.new_user(lab, "hormoncu", Job.TECHNICIAN, "HORMON")
     await expect(errors.NOT_YOUR_LABORATORY, bind(lab, waiting, placed.number, "K", by="hormoncu"))
 
 
@@ -220,7 +220,7 @@ async def test_typing_is_refused_where_it_does_not_belong(lab: Database) -> None
     placed = await steps.order(lab, ["ESR", "GLU"])
     await expect(errors.INVALID_INPUT, typed(lab, placed.number, "ESR", "  "))
     await expect(errors.NOT_ALLOWED, typed(lab, placed.number, "ESR", "15", by="hekim"))
-    await steps.new_user(lab, "hormoncu", Role.TECHNICIAN, "HORMON")
+    await steps.new_user(lab, "hormoncu", Job.TECHNICIAN, "HORMON")
     await expect(errors.NOT_YOUR_LABORATORY, typed(lab, placed.number, "ESR", "15", by="hormoncu"))
     result = await typed(lab, placed.number, "ESR", "15")
     async with lab.work(await steps.user(lab, "teknisyen")) as work:

@@ -38,7 +38,6 @@ from lis_core.storage.tables.people import (
     Physician,
     Unit,
     User,
-    UserRole,
     WebSession,
 )
 from lis_core.storage.tables.permissions import GroupMember, PermissionEntry, PermissionGroup, PhysicianUnit
@@ -116,7 +115,6 @@ __all__ = [
     "Unit",
     "UnmatchedResult",
     "User",
-    "UserRole",
     "WebSession",
     "WorkGroup",
     "WorkMessage",

@@ -5,11 +5,9 @@ from __future__ import annotations
 from datetime import date, datetime
 
 from sqlalchemy import BigInteger, Date, ForeignKey, Identity, Index, LargeBinary, String, UniqueConstraint, func, text
-from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from lis_core.domain.visibility import Role
-from lis_core.storage.tables.base import Base, Word, active, created, key, moment
+from lis_core.storage.tables.base import Base, active, created, key, moment
 
 
 class Institution(Base):
@@ -117,26 +115,10 @@ class User(Base):
     )
     active: Mapped[bool] = active()
     created_at: Mapped[datetime] = created()
-    roles: Mapped[list[UserRole]] = relationship(lazy="selectin", cascade="all, delete-orphan")
 
     @property
     def full_name(self) -> str:
         return f"{self.given_name} {self.family_name}"
-
-
-class UserRole(Base):
-    """A user's role, for some work groups (laboratories) or all (`calisma_gruplari` empty)."""
-
-    __tablename__ = "kullanici_rol"
-    __table_args__ = {"comment": "Kullanicilarin rolleri"}
-
-    user_id: Mapped[int] = mapped_column(
-        "kullanici_kodu", ForeignKey("kullanici.kullanici_kodu"), primary_key=True, comment="Kullanici"
-    )
-    role: Mapped[Role] = mapped_column("rol", Word(Role), primary_key=True, comment="Rol")
-    groups: Mapped[list[str]] = mapped_column(
-        "calisma_gruplari", ARRAY(String), server_default="{}", comment="Yetkili oldugu calisma gruplari; bos = hepsi"
-    )
 
 
 class WebSession(Base):

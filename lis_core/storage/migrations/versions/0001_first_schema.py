@@ -451,9 +451,9 @@ def upgrade() -> None:
         ),
         sa.Column("baglanti_adi", sa.String(length=60), nullable=False, comment="Hattin adi"),
         sa.Column("cihaz_kodu", sa.BigInteger(), nullable=False, comment="Cihaz"),
-        sa.Column("baglanti_turu", sa.String(length=20), nullable=False, comment="tcp-sunucu, tcp-istemci, seri"),
-        sa.Column("protokol", sa.String(length=10), nullable=False, comment="astm, hl7"),
-        sa.Column("adres", sa.String(), nullable=False, comment="sunucu:port ya da seri port yolu"),
+        sa.Column("baglanti_turu", sa.String(length=20), nullable=False, comment="tcp-sunucu, tcp-istemci, seri, klasor"),
+        sa.Column("protokol", sa.String(length=10), nullable=False, comment="astm, hl7, metin, tablo"),
+        sa.Column("adres", sa.String(), nullable=False, comment="sunucu:port, seri port ya da klasor yolu"),
         sa.Column(
             "ayarlar",
             postgresql.JSONB(astext_type=sa.Text()),
@@ -751,9 +751,9 @@ def upgrade() -> None:
         sa.Column(
             "baglanti_adi", sa.String(length=60), server_default="", nullable=False, comment="Hattin adi; bos = yeni"
         ),
-        sa.Column("baglanti_turu", sa.String(length=20), nullable=False, comment="tcp-sunucu, tcp-istemci, seri"),
-        sa.Column("protokol", sa.String(length=10), nullable=False, comment="astm, hl7"),
-        sa.Column("adres", sa.String(), nullable=False, comment="sunucu:port ya da seri port yolu"),
+        sa.Column("baglanti_turu", sa.String(length=20), nullable=False, comment="tcp-sunucu, tcp-istemci, seri, klasor"),
+        sa.Column("protokol", sa.String(length=10), nullable=False, comment="astm, hl7, metin, tablo"),
+        sa.Column("adres", sa.String(), nullable=False, comment="sunucu:port, seri port ya da klasor yolu"),
         sa.Column(
             "ayarlar",
             postgresql.JSONB(astext_type=sa.Text()),
@@ -843,7 +843,7 @@ def upgrade() -> None:
         sa.Column("cihaz_kodu", sa.BigInteger(), nullable=True, comment="Cihaz"),
         sa.Column("baglanti_kodu", sa.BigInteger(), nullable=True, comment="Hat"),
         sa.Column("alinma_zamani", sa.DateTime(timezone=True), nullable=False, comment="Alinma zamani"),
-        sa.Column("protokol", sa.String(length=10), nullable=False, comment="astm, hl7"),
+        sa.Column("protokol", sa.String(length=10), nullable=False, comment="astm, hl7, metin, tablo"),
         sa.Column("icerik", sa.LargeBinary(), nullable=False, comment="Hattan geldigi gibi baytlar"),
         sa.Column("parmak_izi", sa.LargeBinary(), nullable=False, comment="Icerigin ozeti (baslik haric)"),
         sa.Column("tanim", sa.String(length=60), server_default="", nullable=False, comment="Okuyan tanim"),
@@ -886,23 +886,6 @@ def upgrade() -> None:
         ["durum", "ham_mesaj_kodu"],
         unique=False,
         postgresql_where=sa.text("durum in ('yarim','hata','kismen')"),
-    )
-    op.create_table(
-        "kullanici_rol",
-        sa.Column("kullanici_kodu", sa.BigInteger(), nullable=False, comment="Kullanici"),
-        sa.Column("rol", sa.String(), nullable=False, comment="Rol"),
-        sa.Column(
-            "calisma_gruplari",
-            postgresql.ARRAY(sa.String()),
-            server_default="{}",
-            nullable=False,
-            comment="Yetkili oldugu calisma gruplari; bos = hepsi",
-        ),
-        sa.ForeignKeyConstraint(
-            ["kullanici_kodu"], ["kullanici.kullanici_kodu"], name=op.f("fk_kullanici_rol_kullanici_kodu")
-        ),
-        sa.PrimaryKeyConstraint("kullanici_kodu", "rol", name=op.f("pk_kullanici_rol")),
-        comment="Kullanicilarin rolleri",
     )
     op.create_table(
         "bekleyen_dogrulama",
@@ -1240,7 +1223,9 @@ def upgrade() -> None:
             ["kullanici_kodu"], ["kullanici.kullanici_kodu"], name=op.f("fk_taninan_cihaz_kullanici_kodu")
         ),
         sa.PrimaryKeyConstraint("taninan_cihaz_kodu", name=op.f("pk_taninan_cihaz")),
-        sa.UniqueConstraint("anahtar_ozeti", name=op.f("uq_taninan_cihaz_anahtar_ozeti")),
+        sa.UniqueConstraint(
+            "anahtar_ozeti", "kullanici_kodu", name=op.f("uq_taninan_cihaz_anahtar_ozeti_kullanici_kodu")
+        ),
         comment="Kisinin daha once giris yaptigi tarayicilar",
     )
     op.create_index(op.f("ix_taninan_cihaz_kullanici_kodu"), "taninan_cihaz", ["kullanici_kodu"], unique=False)
