@@ -6,6 +6,7 @@ The messages are in `tests/drivers/messages` (see its README).
 from __future__ import annotations
 
 import json
+import re
 import sys
 import tomllib
 from datetime import datetime
@@ -122,6 +123,15 @@ def test_a_control_is_never_a_patient(key: str, catalog: Catalog) -> None:
         assert any(line["kind"] == "qc" for line in lines), "no control among the messages"
     elif file.standing == "documented":
         assert {"qc.specimens", "qc.when"} & set(file.parameters), "nobody is told to register the controls"
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_number_of_ours_is_never_a_control_nor_unread(key: str, catalog: Catalog) -> None:
+    """Tubes carry plain numbers of eight digits and more: no pattern of a model may claim one."""
+    file = catalog.get(key).file
+    for pattern in (*file.qc.specimens, *file.event.specimens, *file.specimen.not_read):
+        for barcode in ("26000145", "260001451", "2600014502"):
+            assert re.fullmatch(pattern, barcode) is None, pattern
 
 
 @pytest.mark.parametrize("key", KEYS)

@@ -69,6 +69,8 @@ def test_pentra_ml_contention_leaves_an_order_and_a_result(catalog: Catalog) -> 
 
     assert (order.kind, order.observations[0].specimen) == ("order", "1383665")
     assert (result.kind, by_test(result)["WBC"].specimen, by_test(result)["WBC"].number) == ("results", "1383443", 17.3)
+    turns = readings(catalog, "horiba-pentra-ml", "astm/horiba-pentra-ml/enq-contention.turns.tsv")
+    assert [turn.fingerprint for turn in turns] == [order.fingerprint, result.fingerprint]
 
 
 # ---- Horiba Pentra XLR: no units, LOINC that cannot be trusted, "-----"
@@ -165,6 +167,24 @@ def test_bc_query_by_order_message(catalog: Catalog) -> None:
     (reading,) = readings(catalog, "mindray-bc-6800", "hl7/haematology-unnamed-cn/orm-o01-query.hl7")
 
     assert reading.kind == "query" and reading.queries[0].specimens == ["wbl2506100001"]
+
+
+def test_bc_kind_of_another_maker_sends_names_and_an_unescaped_power_of_ten(catalog: Catalog) -> None:
+    (reading,) = readings(catalog, "mindray-bc-6800", "hl7/haematology-unnamed-cn/oru-r01-cbc-nlr.hl7")
+    found = by_test(reading)
+
+    assert kinds(reading) == {"result": 28, "event": 14}  # the events: modes, age, remarks, alarms
+    assert (found["WBC"].specimen, found["WBC"].value, found["WBC"].unit) == ("testbarcode", "7.56", "10^9/L")
+    assert (found["PLT"].number, found["PLT"].flags, found["NLR"].range) == (427.0, ["H"], "-")
+    assert (found["HGB"].unit, found["MCHC"].unit) == ("g/dL", "g/L")
+
+
+def test_elite_580_a_complete_count(catalog: Catalog) -> None:
+    (reading,) = readings(catalog, "erba-elite-580", "hl7/erba-elite-580/oru-r01-cbc-diff.hl7")
+    found = by_test(reading)
+
+    assert found["6690-2"].specimen == "25059143" and found["02003"].kind == "event"
+    assert found["6690-2"].measured_at == "2025-06-28T17:33:10"  # OBR-7: OBX-14 is empty
 
 
 def test_elite_580_a_logged_answer_of_a_host_holds_nothing(catalog: Catalog) -> None:
