@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,9 @@ FILES = sorted(CAPTURED.glob("*/*.jsonl"))
 def said(thing: object) -> dict[str, Any]:
     """An observation or a query without what says nothing."""
     told: dict[str, Any] = msgspec.to_builtins(thing)
+    if len(told.get("attachment") or "") > 100:  # a curve stays in the collection: how it begins, its length, its sum
+        curve = told["attachment"]
+        told["attachment"] = f"{curve[:40]}... {len(curve)} {sha256(curve.encode()).hexdigest()[:16]}"
     silent = (None, [], {})
     return {
         key: value
@@ -78,6 +82,7 @@ OFF_THE_LINE = {
     "astm/ortho-vitros-3600/host-order.astm": "what a host sent",
     "astm/beckman-dxi-800/query-no-terminator.astm": "stops without its end",
     "astm/mindray-bs-240/empty-session.astm": "holds no message",
+    "astm/sysmex-xn-330/cbc-session.astm": "one frame's checksum is wrong as logged (1B for 16)",
 }
 FRAMED = [path for path in FILES if path.parent.name not in ("roche-cobas-6800", "euroimmun-analyzer-i")]
 
