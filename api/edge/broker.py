@@ -61,12 +61,18 @@ class Broker:
     certificate: Path | None = None
     key: Path | None = None
 
-    def client(self, identifier: str, **options: Any) -> aiomqtt.Client:
-        """A connection to open with `async with`. Raises ValueError for an address that is none."""
+    def address(self) -> tuple[str, int, bool]:
+        """Host, port, whether TLS is spoken. Raises ValueError for an address that is none."""
         parts = urlsplit(self.url)
         if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname:
             raise ValueError(f"aracı adresi mqtt:// ya da mqtts:// ile başlamalı: {self.url!r}")
         secure = parts.scheme == "mqtts"
+        return parts.hostname, parts.port or (8883 if secure else 1883), secure
+
+    def client(self, identifier: str, **options: Any) -> aiomqtt.Client:
+        """A connection to open with `async with`. Raises ValueError for an address that is none."""
+        host, port, secure = self.address()
+        parts = urlsplit(self.url)
         context = None
         if secure:
             context = ssl.create_default_context(cafile=str(self.ca) if self.ca else None)
@@ -74,8 +80,8 @@ class Broker:
             if self.certificate is not None:
                 context.load_cert_chain(self.certificate, self.key)
         return aiomqtt.Client(
-            parts.hostname,
-            parts.port or (8883 if secure else 1883),
+            host,
+            port,
             username=unquote(parts.username) if parts.username else None,
             password=unquote(parts.password) if parts.password else None,
             identifier=identifier,

@@ -37,6 +37,8 @@ GROUP = "cekirdek"
 IDLE_SECONDS = 0.5
 LOOK_SECONDS = 3.0
 RECONNECT_SECONDS = 1.0
+TOGETHER = 10
+"""Sheets on the way to the broker at once."""
 
 
 class Centre:
@@ -164,12 +166,18 @@ class Centre:
     async def _tell_work(self, client: aiomqtt.Client) -> None:
         while self._configurations:
             async with gateways.changed_sheets(self._database) as told:
-                publications = [
-                    client.publish(topic("is", name, number), _payload(sheet, configuration), qos=1, retain=True)
+                sheets = [
+                    (topic("is", name, number), _payload(sheet, configuration))
                     for name, configuration in self._configurations.items()
                     for number, sheet in told
                 ]
-                await asyncio.gather(*publications)
+                for start in range(0, len(sheets), TOGETHER):
+                    await asyncio.gather(
+                        *(
+                            client.publish(where, what, qos=1, retain=True)
+                            for where, what in sheets[start : start + TOGETHER]
+                        )
+                    )
             if not told:
                 return
 

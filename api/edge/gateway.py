@@ -68,7 +68,7 @@ class EdgeSettings:
             return base / str(values[key]) if values.get(key) else None
 
         broker = Broker(url, place("yetkili"), place("sertifika"), place("anahtar"))
-        broker.client("deneme")  # a wrong address shows now
+        broker.address()  # a wrong one shows now
         return cls(name, broker, base / str(values.get("veri", "gecit")), str(values.get("sayfa", "127.0.0.1:8090")))
 
 

@@ -11,6 +11,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import msgspec
 import psycopg
@@ -47,10 +48,11 @@ def _weight(delivery: Delivery) -> int:
     return 1 + len(delivery.observations)
 
 
-def _names(delivery: Delivery) -> set[str | bytes]:
-    """What another message may have in common with this one."""
-    names: set[str | bytes] = {observation.specimen for observation in delivery.observations if observation.specimen}
+def _names(delivery: Delivery) -> set[str | bytes | tuple[str]]:
+    """What another message may have in common with this one: its line, a specimen, the content."""
+    names: set[str | bytes | tuple[str]] = {o.specimen for o in delivery.observations if o.specimen}
     names.add(delivery.fingerprint or delivery.key)
+    names.add((delivery.line,))
     return names
 
 
@@ -75,13 +77,25 @@ class IngestCounters:
     """Why nothing moves at present, in words; None when all is well."""
 
 
+@dataclass(slots=True, eq=False)
+class _Writer:
+    """Writes the batches of its lines, one after the other."""
+
+    waiting: deque[Delivery] = field(default_factory=deque)
+    size: int = 0
+    names: set[str | bytes | tuple[str]] = field(default_factory=set)
+    """Of the batch that is being written."""
+    task: asyncio.Task[None] | None = None
+    begun: float = -PACE_SECONDS
+
+
 @dataclass
 class Ingest:
     """Feed it with `put`; `confirm` is called with the keys of every committed batch.
 
-    Up to `WRITERS` batches are under way at once: while the database writes one, the next is decided. Messages that
-    have anything in common (a specimen, the same content) never are in two of them, so what belongs together stays in
-    the order in which it came.
+    Up to `WRITERS` batches are under way at once: while the database writes one, the next is decided. Each line belongs
+    to one writer, so an instrument's messages are stored in the order in which they came; messages that have a specimen
+    or the same content in common never are in two batches at once, whichever lines they came on.
     """
 
     database: Database
@@ -89,11 +103,10 @@ class Ingest:
     counters: IngestCounters = field(default_factory=IngestCounters)
 
     def __post_init__(self) -> None:
-        self._waiting: deque[Delivery] = deque()
+        self._writers = [_Writer() for _ in range(WRITERS)]
+        self._of_line: dict[str, _Writer] = {}
         self._size = 0
-        self._under_way: dict[asyncio.Task[None], set[str | bytes]] = {}
         self._moved = asyncio.Event()
-        self._begun = 0.0
         self._alarm: asyncio.TimerHandle | None = None
         self._room = asyncio.Event()
         self._room.set()
@@ -103,7 +116,11 @@ class Ingest:
     async def put(self, delivery: Delivery) -> None:
         """Take a delivery over; waits while too much is waiting already."""
         await self._room.wait()
-        self._waiting.append(delivery)
+        writer = self._of_line.get(delivery.line)
+        if writer is None:
+            writer = self._of_line[delivery.line] = self._writers[len(self._of_line) % WRITERS]
+        writer.waiting.append(delivery)
+        writer.size += _weight(delivery)
         self._size += _weight(delivery)
         self._idle.clear()
         self._moved.set()
@@ -120,22 +137,24 @@ class Ingest:
             while True:
                 await self._moved.wait()
                 self._moved.clear()
-                while self._may_begin() and (batch := self._take()):
-                    self._begun = asyncio.get_running_loop().time()
-                    task = asyncio.create_task(self._apply(batch))
-                    self._under_way[task] = {name for delivery in batch for name in _names(delivery)}
-                    task.add_done_callback(self._finished)
-                if not self._waiting and not self._under_way:
+                for writer in self._writers:
+                    if self._may_begin(writer) and (batch := self._take(writer)):
+                        writer.begun = asyncio.get_running_loop().time()
+                        writer.names = {name for delivery in batch for name in _names(delivery)}
+                        writer.task = asyncio.create_task(self._apply(batch))
+                        writer.task.add_done_callback(partial(self._finished, writer))
+                if all(not writer.waiting and writer.task is None for writer in self._writers):
                     self._idle.set()
         finally:
-            for task in list(self._under_way):
-                task.cancel()
+            for writer in self._writers:
+                if writer.task is not None:
+                    writer.task.cancel()
 
-    def _may_begin(self) -> bool:
-        if not self._waiting or len(self._under_way) >= WRITERS:
+    def _may_begin(self, writer: _Writer) -> bool:
+        if not writer.waiting or writer.task is not None:
             return False
         loop = asyncio.get_running_loop()
-        pause = 0.0 if self._size >= BATCH_RESULTS else self._begun + PACE_SECONDS - loop.time()
+        pause = 0.0 if writer.size >= BATCH_RESULTS else writer.begun + PACE_SECONDS - loop.time()
         if pause > 0 and self._alarm is None:
             self._alarm = loop.call_later(pause, self._ring)
         return pause <= 0
@@ -144,20 +163,20 @@ class Ingest:
         self._alarm = None
         self._moved.set()
 
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        self._under_way.pop(task)
+    def _finished(self, writer: _Writer, task: asyncio.Task[None]) -> None:
+        writer.task, writer.names = None, set()
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("ingest batch failed", exc_info=error, extra={"action": "ingest_failed"})
         self._moved.set()
 
-    def _take(self) -> list[Delivery]:
-        """The next batch: in order, without anything that has something in common with what is under way."""
-        taken: set[str | bytes] = set().union(*self._under_way.values())
+    def _take(self, writer: _Writer) -> list[Delivery]:
+        """The next batch: in order, without anything that has something in common with what another writer writes."""
+        taken: set[str | bytes | tuple[str]] = set().union(*(other.names for other in self._writers))
         batch: list[Delivery] = []
         back: list[Delivery] = []
         size = 0
-        while self._waiting and size < BATCH_RESULTS and len(back) < BATCH_RESULTS:
-            delivery = self._waiting.popleft()
+        while writer.waiting and size < BATCH_RESULTS and len(back) < BATCH_RESULTS:
+            delivery = writer.waiting.popleft()
             names = _names(delivery)
             if taken and not taken.isdisjoint(names):
                 taken.update(names)  # what comes later and shares a name with it has to wait behind it
@@ -165,7 +184,8 @@ class Ingest:
                 continue
             batch.append(delivery)
             size += _weight(delivery)
-        self._waiting.extendleft(reversed(back))
+        writer.waiting.extendleft(reversed(back))
+        writer.size -= size
         self._size -= size
         if self._size < QUEUE_RESULTS:
             self._room.set()
