@@ -12,10 +12,10 @@ import pytest
 from fastapi import Depends, Request, Response
 from fastapi.routing import iter_route_contexts
 
+from api.access import needs
 from api.auth import (
     FORM_HEADER,
     SESSION_COOKIE,
-    AdministratorActor,
     CurrentActor,
     SignedIn,
     safe_target,
@@ -23,7 +23,9 @@ from api.auth import (
     sign_out,
     signed_in,
 )
+from lis_core.domain.permissions import P
 from lis_core.services import users
+from lis_core.storage.database import Actor
 from tests.api.conftest import BASE, Clinic, order_body
 from tests.conftest import DEMO_PASSWORD
 
@@ -45,7 +47,7 @@ def desk(clinic: Clinic) -> Clinic:
     async def form(who: Annotated[SignedIn, Depends(signed_in)]) -> dict[str, str | None]:
         return {"token": who.form_token}
 
-    async def chief_only(actor: AdministratorActor) -> None:
+    async def chief_only(actor: Annotated[Actor, Depends(needs(P.AUDIT_VIEW))]) -> None:
         return None
 
     clinic.app.add_api_route("/api/deneme/giris", enter, methods=["POST"], include_in_schema=False)
@@ -148,7 +150,8 @@ async def test_the_address_of_the_request_is_the_one_in_the_audit(desk: Clinic) 
 async def test_a_role_is_needed_and_named(desk: Clinic) -> None:
     answer = await (await desk.as_("teknisyen")).get("/api/deneme/yonetici")
     assert (answer.status_code, answer.json()["code"]) == (403, "NUM-0004")
-    assert "yonetici" in answer.json()["message"]
+    assert "denetim izini görme" in answer.json()["message"]
+    assert "Sistem yöneticisi (Yasemin Öztürk)" in answer.json()["message"]
     assert (await (await desk.as_("yonetici")).get("/api/deneme/yonetici")).status_code == 200
 
 

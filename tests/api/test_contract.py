@@ -22,7 +22,10 @@ async def test_a_token_opens_the_interface(clinic: Clinic) -> None:
         unknown = await nobody.post("/api/v1/auth/token", json={"username": "yok-böyle-biri", "password": "yanlış"})
         assert (unknown.status_code, unknown.json()) == (401, wrong.json())
     me = await (await clinic.as_("hekim")).get("/api/v1/auth/me")
-    assert me.json() == {"username": "hekim", "full_name": "Çağla Özışık", "roles": ["hekim"]}
+    said = me.json()
+    assert (said["username"], said["full_name"], said["groups"]) == ("hekim", "Çağla Özışık", ["Klinisyen"])
+    assert "istem.gir" in said["permissions"]
+    assert "sonuc.gor_onaysiz" not in said["permissions"]
 
 
 @pytest.mark.clause("9.2.2a")
