@@ -60,6 +60,8 @@ def _check_parts(file: DefinitionFile) -> None:
             raise DefinitionError(f"[parameters] {name}: tanımda böyle bir alan yok (örnek: qc.specimens)")
     if file.extra and file.protocol != "astm":
         raise DefinitionError("[[extra]] yalnız ASTM'de kullanılır")
+    if file.lot.shared is not None and file.protocol != "astm":
+        raise DefinitionError("[lot] shared yalnız ASTM'de kullanılır")
     _check_encodings(file)
     if file.protocol == "astm":
         try:

@@ -206,6 +206,8 @@ def test_the_program_lists_every_definition(capsys: pytest.CaptureFixture[str]) 
 
     assert set(listed) == set(KEYS)
     assert all(entry["standing"] in STANDINGS and entry["quirks"] for entry in listed.values())
+    assert all(isinstance(entry["parameters"], dict) for entry in listed.values())
+    assert "qc.specimens" in listed["alcor-ised"]["parameters"]
 
 
 def test_the_messages_belong_to_models_of_the_catalogue() -> None:

@@ -158,3 +158,13 @@ def test_what_a_site_must_set_is_named_by_the_words_of_the_grammar() -> None:
 
     with pytest.raises(DefinitionError, match=r"\[parameters\] qc\.ids: tanımda böyle bir alan yok"):
         made('[parameters]\n"qc.ids" = "Kontrol numaraları"\n')
+
+
+def test_what_only_astm_has_is_refused_for_hl7() -> None:
+    hl7 = BASE.replace('protocol = "astm"', 'protocol = "hl7"') + (
+        '[specimen]\nfrom = ["SPM-2.1"]\n[test]\nfrom = ["OBX-3.1"]\n[value]\nfrom = ["OBX-5"]\n'
+    )
+    with pytest.raises(DefinitionError, match=r"shared yalnız ASTM"):
+        Definition(definition_file(tomllib.loads(hl7 + "[lot]\nfrom = [\"INV-16\"]\nshared = '^(..)'\n")))
+    with pytest.raises(DefinitionError, match=r"extra\]\] yalnız ASTM"):
+        Definition(definition_file(tomllib.loads(hl7 + '[[extra]]\nrecord = "M"\n')))
