@@ -78,7 +78,7 @@ class Definition:
         if file.protocol == "metin":
             reader = self._reader
             if file.answer is not None and isinstance(reader, TextReader):
-                self._answer = TextAnswer(file.answer, reader.query_groups)
+                self._answer = TextAnswer(file.answer, reader.query_groups, reader.parameters)
         elif file.protocol == "tablo":
             self.prepare()
 
@@ -192,11 +192,9 @@ class Catalog:
         return self.get(f"generic-{protocol}")
 
     def inside(self, definition: Definition) -> Definition:
-        """What reads HL7 text that came in the ASTM frames of a model: its `hl7`, else the generic definition.
-
-        Raises UnknownModel: the definition names one that is not in this catalogue.
-        """
-        return self.get(definition.file.hl7) if definition.file.hl7 is not None else self.generic("hl7")
+        """What reads HL7 text that came in the ASTM frames of a model: its `hl7`, else the generic definition."""
+        named = definition.file.hl7
+        return self.get(named) if named is not None and named in self else self.generic("hl7")
 
     def recognise(self, protocol: Protocol, sender: str) -> list[Definition]:
         """The models that call themselves so, in order of their keys: a hint for people."""
@@ -243,7 +241,11 @@ def read_catalog(*folders: str | Path) -> tuple[Catalog, list[str]]:
             definitions.append(Definition(definition_file(_completed(table, raw))))
         except DefinitionError as error:
             faults.append(f"{name}: {error}")
-    return Catalog(definitions), faults
+    catalog = Catalog(definitions)
+    for one in definitions:
+        if one.file.hl7 is not None and one.file.hl7 not in catalog:
+            faults.append(f"{one.key}: hl7 = {one.file.hl7!r} adlı bir tanım yok")
+    return catalog, faults
 
 
 def _take(entry: Traversable | Path, raw: dict[tuple[str, int], tuple[str, dict[str, Any]]], faults: list[str]) -> None:

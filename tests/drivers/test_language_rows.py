@@ -8,8 +8,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from drivers.definition import Definition, DefinitionError, load_catalog
+from drivers.decode import decode_bytes
+from drivers.definition import Catalog, Definition, DefinitionError, load_catalog
 from drivers.messages import Query, WorkOrder, WorkTest
+from drivers.protocols.astm_frames import frames_of
 from drivers.reading import Reading
 from drivers.values import scaled
 
@@ -161,3 +163,52 @@ def test_codes_that_are_ordered_as_one_are_ordered_once(tmp_path: Path) -> None:
 def test_what_cannot_be_meant_is_refused(tmp_path: Path, more: str, says: str) -> None:
     with pytest.raises(DefinitionError, match=says):
         made(tmp_path, more)
+
+
+# ---- HL7 text in the frames of an ASTM model
+
+HL7_TEXT = (
+    b"MSH|^~\\&|900000 DENEME LAB^GeneXpert^6.5||LIS||20260105183827||ORU^R32^ORU_R30|GXM-1|P|2.5\r"
+    b"OBR|1|||MTBXDR\rTQ1|||||||20260105170829|20260105183818|R\r"
+    b"OBX|1|ST|MTBXDR&MTB&Xpert MTB-XDR&1|MTB&|DETECTED^||||||F\rSPM|1|26004178^||ORH\r"
+)
+
+
+def test_an_analyser_set_to_hl7_inside_its_frames_is_read_by_the_definition_for_that(catalog: Catalog) -> None:
+    session = b"\x05" + b"".join(frames_of(HL7_TEXT, limit=60)) + b"\x04"
+    decoded = decode_bytes(session, catalog, "cepheid-genexpert")
+    (line,) = decoded.lines
+
+    assert decoded.failures == []
+    assert (line["instrument"], line["specimen"], line["test"], line["value"]) == (
+        "cepheid-genexpert-hl7", "26004178", "MTBXDR^MTB", "DETECTED",
+    )  # fmt: skip
+
+
+def test_another_model_is_not_expected_to_do_that(catalog: Catalog) -> None:
+    session = b"\x05" + b"".join(frames_of(HL7_TEXT, limit=60)) + b"\x04"
+
+    assert decode_bytes(session, catalog, "beckman-access-2").failures != []
+    assert catalog.inside(catalog.get("beckman-access-2")).key == "generic-hl7"
+
+
+def test_hl7_inside_is_for_astm_models_only(tmp_path: Path) -> None:
+    with pytest.raises(DefinitionError, match="yalnız ASTM"):
+        (tmp_path / "x.toml").write_text(
+            TOP.replace('protocol = "astm"', 'protocol = "hl7"').replace(
+                'links = ["tcp"]', 'links = ["tcp"]\nhl7 = "y"'
+            )
+            + '[specimen]\nfrom = ["SPM-2"]\n[test]\nfrom = ["OBX-3.1"]\n[value]\nfrom = ["OBX-5"]\n',
+            encoding="utf-8",
+        )
+        load_catalog(tmp_path)
+
+
+def test_a_definition_cannot_name_one_that_is_not_there(tmp_path: Path) -> None:
+    made(tmp_path)
+    path = tmp_path / "d.toml"
+    text = path.read_text(encoding="utf-8").replace("revision = 1", 'revision = 1\nhl7 = "yok-boyle"')
+    path.write_text(text, encoding="utf-8")
+
+    with pytest.raises(DefinitionError, match="hl7 = 'yok-boyle' adlı bir tanım yok"):
+        load_catalog(tmp_path)
