@@ -4,11 +4,45 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from api.screens import acceptance, clinical, desk, instruments, orders, search, session, technical, unmatched
+from api.screens import (
+    acceptance,
+    audit_pages,
+    clinical,
+    definition_editor,
+    desk,
+    instrument_codes,
+    instrument_setup,
+    instrument_traffic,
+    instruments,
+    messages,
+    orders,
+    privacy_pages,
+    search,
+    session,
+    technical,
+    unmatched,
+)
 from api.screens.shell import error_page
 
 router = APIRouter(include_in_schema=False)
-for part in (session, technical, clinical, acceptance, orders, search, instruments, unmatched, desk):
+for part in (
+    session,
+    technical,
+    clinical,
+    acceptance,
+    orders,
+    search,
+    instrument_setup,
+    instrument_codes,
+    instrument_traffic,
+    messages,
+    definition_editor,
+    instruments,  # behind the others: an instrument's code is an address beside theirs
+    unmatched,
+    desk,
+    audit_pages,
+    privacy_pages,
+):
     router.include_router(part.router)
 
 __all__ = ["error_page", "router"]

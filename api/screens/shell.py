@@ -65,6 +65,10 @@ MENU = (
     MenuItem("search", "/istemler", "İstemler", _held(P.ORDER_VIEW)),
     MenuItem("unmatched", "/eslesmeyen", "Eşleşmeyen", _held(P.UNMATCHED_VIEW, P.RESULT_VIEW_UNAPPROVED)),
     MenuItem("instruments", "/cihazlar", "Cihazlar", _held(P.INSTRUMENT_VIEW)),
+    MenuItem("people", "/kisiler", "Kişiler", _held(P.USER_VIEW)),
+    MenuItem("clients", "/istemciler", "Web servis", _held(P.SYSTEM_MANAGE)),
+    MenuItem("audit", "/denetim", "Denetim", _held(P.AUDIT_VIEW)),
+    MenuItem("privacy", "/gizlilik", "Gizlilik", _held(P.PRIVACY_MARK, P.PRIVACY_REVIEW, P.PRIVACY_DATA, any_of=True)),
 )
 
 HOME = (

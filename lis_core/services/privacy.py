@@ -1,7 +1,7 @@
 """Hidden patients, and records opened in an emergency (8.3.2.33; law 6698).
 
-Hiding is a row with its reason, and a number on the patient that lists show instead of the name. An emergency access is a
-row too: who, whose records, why, until when; it stays in the list of the responsible person until he has judged it.
+Hiding is a row with its reason, and a number on the patient that lists show instead of the name. An emergency access
+is a row too: who, whose records, why, until when; it stays in the list of the responsible person until he judged it.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ class AuditRow:
 
 @dataclass(frozen=True, slots=True)
 class AuditQuestion:
-    """Which entries; empty fields do not limit. `patient`: shown or changed by the entry; `until`: before this moment."""
+    """Which entries; empty fields do not limit. `patient`: shown or changed by it; `until`: before this moment."""
 
     entity: str | None = None
     entity_id: str | None = None

@@ -83,7 +83,7 @@ async def _open(session: AsyncSession, sight: Sight, picture: Picture) -> None:
     picture.emergency = access.emergency
     if not access.identity:
         picture.given_name, picture.family_name = HIDDEN_WORD, picture.hidden_number or ""
-        picture.tc, picture.birth_date = None, None
+        picture.tc = None
 
 
 async def _head(session: AsyncSession, number: str) -> Picture | None:

@@ -55,7 +55,7 @@ def mask_tc(tc: str | None) -> str | None:
 def in_list(patient: Patient) -> Shown:
     """Number instead of name where he is hidden; the TC number in part for everybody."""
     if patient.hidden_number is not None:
-        return Shown(HIDDEN_WORD, patient.hidden_number, None, None)
+        return Shown(HIDDEN_WORD, patient.hidden_number, None, patient.birth_date)
     return Shown(patient.given_name, patient.family_name, mask_tc(patient.tc), patient.birth_date)
 
 
@@ -63,8 +63,7 @@ _OPEN = Patient.hidden_number.is_(None)
 GIVEN: ColumnElement[str] = case((_OPEN, Patient.given_name), else_=HIDDEN_WORD)
 FAMILY: ColumnElement[str] = case((_OPEN, Patient.family_name), else_=Patient.hidden_number)
 NAME: ColumnElement[str] = func.concat(GIVEN, " ", FAMILY)
-BIRTH: ColumnElement[date | None] = case((_OPEN, Patient.birth_date))
-"""`in_list` for questions that take columns."""
+"""`in_list` for questions that take columns. The birth date stays: ranges and panic limits are read by it."""
 
 FOUND_BY_NAME: ColumnElement[bool] = _OPEN
 """A search by name never finds a hidden patient: the row it would give says who the number is."""

@@ -28,7 +28,7 @@ from lis_core.storage.tables import (
     WorkGroup,
 )
 from lis_core.storage.tables.results import ApprovalKind
-from lis_core.views.privacy import BIRTH, FAMILY, GIVEN, NAME, in_list
+from lis_core.views.privacy import FAMILY, GIVEN, NAME, in_list
 from lis_core.views.seeing import Sight
 from lis_core.views.signs import Sign, signs_of
 
@@ -200,7 +200,7 @@ async def _waiting(
             GIVEN.label("given_name"),
             FAMILY.label("family_name"),
             Patient.sex,
-            BIRTH.label("birth_date"),
+            Patient.birth_date,
             Test.code,
             Test.name,
             Result.id.label("result_id"),
