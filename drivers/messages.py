@@ -30,7 +30,8 @@ class Observation(msgspec.Struct, kw_only=True, gc=False):
     """The instrument's own code."""
     test_name: str | None = None
     value: str | None = None
-    """The instrument's text, exactly."""
+    """The instrument's text, exactly. One exception, where a definition says `scaled`: a power of ten that stood in the
+    unit is worked in, and a comment keeps what was sent."""
     number: float | None = None
     """Only where the text is a plain number; `"<0.01"` has none."""
     unit: str | None = None
