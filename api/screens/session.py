@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from api.access import needs, public, signed_in_only
-from api.auth import SignedIn, safe_target, sign_in, sign_out, signed_in
+from api.account_context import sign_on_of
+from api.auth import SignedIn, begin, safe_target, sign_out, signed_in
 from api.context import Db
 from api.screens.shell import home_of, plain_page
+from api.screens.steps import onward
 from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError
 from lis_core.domain.permissions import P
@@ -27,10 +29,24 @@ async def home(who: Who) -> RedirectResponse:
     return RedirectResponse(home_of(who.actor), status_code=303)
 
 
+_PROBLEMS = {
+    errors.SIGN_ON_REFUSED.code: "Tek giriş tamamlanamadı. Yeniden deneyin; sürerse yöneticinize bildirin.",
+    errors.IDENTITY_NOT_LINKED.code: errors.IDENTITY_NOT_LINKED.message,
+    errors.ABSENT.code: "İzin, rapor, görev ya da ayrılış kaydınız olduğu için giriş yapamazsınız.",
+}
+"""What may have gone wrong elsewhere before this page was shown; the address carries only the code."""
+
+
+def _form(request: Request, status: int = 200, **facts: Any) -> Response:
+    providers = [(key, known.provider.caption) for key, known in sign_on_of(request).items()]
+    return plain_page(request, "session/sign_in.html", status, providers=providers, **facts)
+
+
 @router.get("/giris", dependencies=[Depends(public("giriş sayfası"))])
-async def sign_in_page(request: Request, sonraki: str = "") -> Response:
+async def sign_in_page(request: Request, sonraki: str = "", sorun: str = "") -> Response:
     """The sign-in form."""
-    return plain_page(request, "session/sign_in.html", refusal=None, username="", wanted=safe_target(sonraki))
+    problem = _PROBLEMS.get(sorun)
+    return _form(request, refusal=None, problem=problem, code=sorun, username="", wanted=safe_target(sonraki))
 
 
 @router.post("/giris", dependencies=[Depends(public("giriş"))])
@@ -40,22 +56,20 @@ async def sign_in_here(
     parola: Annotated[str, Form(max_length=200)],
     sonraki: Annotated[str, Form()] = "",
 ) -> Response:
-    """Open a session; a refusal is shown on the form, without telling which of the two was wrong."""
+    """The first step; a refusal is shown on the form, without telling which of the two was wrong."""
     response = RedirectResponse("/", status_code=303)
     try:
-        actor = await sign_in(request, response, kullanici.strip(), parola)
+        entered = await begin(request, response, kullanici.strip(), parola)
     except NumuneError as refusal:
-        return plain_page(
+        return _form(
             request,
-            "session/sign_in.html",
             refusal.status,
             refusal=refusal,
+            problem=None,
             username=kullanici.strip(),
             wanted=safe_target(sonraki),
         )
-    target = safe_target(sonraki)
-    response.headers["location"] = home_of(actor) if target == "/" else target
-    return response
+    return onward(request, entered, sonraki)
 
 
 @router.post("/cikis", dependencies=[Depends(signed_in_only("kendi oturumunu kapatır"))])

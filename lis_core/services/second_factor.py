@@ -140,12 +140,16 @@ def _step_of(secret: str, code: str, work: Work, *, after: int) -> int | None:
     """The step whose code this is, later than `after`. Every step is compared, so that time tells nothing."""
     given = "".join(sign for sign in code if sign.isascii() and sign.isdigit())
     totp = pyotp.TOTP(secret, interval=STEP_SECONDS)
-    now = int(work.now.timestamp()) // STEP_SECONDS
+    now = _step_now(work)
     found = None
     for step in range(now - DRIFT_STEPS, now + DRIFT_STEPS + 1):
         if hmac.compare_digest(totp.generate_otp(step), given) and step > after:
             found = step
     return found
+
+
+def _step_now(work: Work) -> int:
+    return int(work.now.timestamp()) // STEP_SECONDS
 
 
 def _waiting(proof: str, kind: str) -> ColumnElement[bool]:

@@ -40,6 +40,8 @@ METADATA_SECONDS = 3600.0
 LEEWAY = 60
 """Seconds that the clocks of provider and hospital may differ."""
 KIND = "tek_giris"
+TWICE = frozenset({"mfa", "otp", "hwk"})
+"""Words of `amr` (RFC 8176) that mean more than a password."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,7 @@ class SignOn:
         return Started(f"{start}{'&' if '?' in start else '?'}{urlencode(question)}", secret)
 
     async def finish(self, db: Database, answer: Mapping[str, str], secret: str) -> Identity:
-        """Who came back. answer: the query of the redirect; secret: of this browser's cookie. Raises SIGN_ON_REFUSED."""
+        """Who came back. answer: query of the redirect; secret: of this browser's cookie. Raises SIGN_ON_REFUSED."""
         asked = await self._asked(db, answer.get("state", ""), secret)
         if "error" in answer:
             raise _refused(f"sağlayıcı reddetti ({answer['error'][:60]})")
@@ -169,9 +171,7 @@ class SignOn:
         tokens = await self._exchange(code, asked)
         claims = await self._verified(tokens, asked["nonce"])
         ways = claims.get("amr")
-        twice = (
-            self.provider.second_factor and isinstance(ways, list) and bool({"mfa", "otp", "hwk"} & set(map(str, ways)))
-        )
+        twice = self.provider.second_factor and isinstance(ways, list) and not TWICE.isdisjoint(map(str, ways))
         name = claims.get("name") or claims.get("preferred_username") or ""
         return Identity(
             self.provider.issuer, claims["sub"], str(name)[:120], twice, str(asked["amac"]), str(asked["sonraki"])

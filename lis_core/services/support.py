@@ -1,4 +1,4 @@
-"""Access for support staff: given by the hospital, with a reason, for hours, by a password that works once (annex 1, 5.14).
+"""Access for support staff: given by the hospital, for a reason, for hours, by a single-use password (annex 1, 5.14).
 
 A support account has no password of its own. A grant makes one; the first sign-in uses it up, and the session that it
 opened ends with the grant, or when the hospital takes the grant back. Nothing that outlives a session (passwords, keys,
@@ -26,7 +26,7 @@ from lis_core.storage.tables.accounts import AccountKind
 
 @dataclass(frozen=True, slots=True)
 class GrantLine:
-    """A grant as the screen lists it. state: waits, open, ended, revoked."""
+    """A grant as the screen lists it. state: words; open: it can still be used, or what it opened still runs."""
 
     id: int
     reason: str
@@ -35,6 +35,7 @@ class GrantLine:
     ends_at: datetime
     used_at: datetime | None
     state: str
+    open: bool
 
 
 async def grant_access(work: Work, user_id: int, reason: str, hours: int, rules: AccountRules) -> str:
@@ -118,4 +119,13 @@ def _line(grant: SupportGrant, giver: User, now: datetime) -> GrantLine:
         state = "bitti" if grant.used_at else "kullanılmadan bitti"
     else:
         state = "kullanıldı, açık" if grant.used_at else "bekliyor"
-    return GrantLine(grant.id, grant.reason, giver.full_name, grant.starts_at, grant.ends_at, grant.used_at, state)
+    return GrantLine(
+        grant.id,
+        grant.reason,
+        giver.full_name,
+        grant.starts_at,
+        grant.ends_at,
+        grant.used_at,
+        state,
+        grant.revoked_at is None and grant.ends_at > now,
+    )

@@ -86,3 +86,20 @@ async def forgive(work: Work, name: str, address: str, device_id: int | None = N
             )
         else:
             await work.session.execute(delete(LoginFailure).where(*found))
+
+
+_CODES = "ikinci asama"
+"""Place under which wrong codes of a name are counted, wherever they come from: whoever sends one knew the password."""
+
+
+async def count_code(db: Database, name: str, address: str) -> None:
+    """As `count_attempt`, for a code of the second factor. Raises TOO_MANY_ATTEMPTS."""
+    async with db.work(Actor(name=name, address=address)) as work:
+        await _count(work, name, _CODES, FREE_ATTEMPTS)
+
+
+async def forgive_code(work: Work, name: str) -> None:
+    """The code was right."""
+    await work.session.execute(
+        delete(LoginFailure).where(LoginFailure.username == name, LoginFailure.address == _CODES)
+    )

@@ -10,7 +10,7 @@ import hmac
 import re
 import secrets
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import select, update
@@ -19,8 +19,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from lis_core.domain import errors
 from lis_core.domain.account_rules import AccountRules
 from lis_core.domain.errors import NumuneError
+from lis_core.domain.permissions import Rights
 from lis_core.domain.turkish import search_key
 from lis_core.services.passwords import CLOSED
+from lis_core.services.rights import rights_book, rights_of
 from lis_core.services.sessions import digest
 from lis_core.storage.database import Actor, Database, Work
 from lis_core.storage.tables import AccountSecurity, ApiClient, ClientToken, User
@@ -87,13 +89,8 @@ async def create_client(work: Work, name: str, purpose: str, scopes: Collection[
     )
     work.session.add(client)
     await work.session.flush()
-    work.audit(
-        "istemci_ekleme",
-        "api_istemcisi",
-        client.id,
-        None,
-        {"ad": name, "kullanici": username, "kapsamlar": client.scopes},
-    )
+    facts = {"ad": name, "kullanici": username, "kapsamlar": client.scopes}
+    work.audit("istemci_ekleme", "api_istemcisi", client.id, None, facts)
     return client
 
 
@@ -215,9 +212,12 @@ async def client_of(db: Database, token: str, address: str) -> Bearer | None:
     return Bearer(user, frozenset(client.scopes))
 
 
-def limited(actor: Actor, scopes: frozenset[str]) -> Actor:
-    """The client's user, limited to the client's scopes."""
-    return replace(actor, scopes=scopes)
+async def scoped_rights(session: AsyncSession, user_id: int, scopes: frozenset[str]) -> Rights:
+    """What the client's user may, cut down to the client's scopes. A prohibition stays one, in a scope or not."""
+    book = await rights_book(session)
+    person = (await rights_of(session, user_id)).person
+    grants = [grant for grant in book.grants_of(user_id) if grant.prohibits or grant.permission.value in scopes]
+    return Rights(grants, person, book.places, givers=book.givers)
 
 
 async def clients(session: AsyncSession, now: datetime) -> Sequence[ClientLine]:

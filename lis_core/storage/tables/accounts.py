@@ -113,12 +113,13 @@ class KnownDevice(Base):
     """A browser in which this person signed in before: guessing by others does not slow him there."""
 
     __tablename__ = "taninan_cihaz"
-    __table_args__ = {"comment": "Kisinin daha once giris yaptigi tarayicilar"}
+    __table_args__ = (
+        UniqueConstraint("anahtar_ozeti", "kullanici_kodu"),
+        {"comment": "Kisinin daha once giris yaptigi tarayicilar"},
+    )
 
     id: Mapped[int] = key("taninan_cihaz")
-    secret_hash: Mapped[bytes] = mapped_column(
-        "anahtar_ozeti", LargeBinary, unique=True, comment="Cerez anahtarinin SHA-256 ozeti"
-    )
+    secret_hash: Mapped[bytes] = mapped_column("anahtar_ozeti", LargeBinary, comment="Cerez anahtarinin SHA-256 ozeti")
     user_id: Mapped[int] = _user(index=True)
     browser: Mapped[str] = mapped_column("tarayici", server_default="", comment="Tarayici ve isletim sistemi")
     created_at: Mapped[datetime] = created()
