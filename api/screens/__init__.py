@@ -6,7 +6,9 @@ from fastapi import APIRouter
 
 from api.screens import (
     acceptance,
+    account,
     audit_pages,
+    clients,
     clinical,
     definition_editor,
     desk,
@@ -16,9 +18,12 @@ from api.screens import (
     instruments,
     messages,
     orders,
+    people,
     privacy_pages,
     search,
     session,
+    sign_on,
+    steps,
     technical,
     unmatched,
 )
@@ -27,6 +32,11 @@ from api.screens.shell import error_page
 router = APIRouter(include_in_schema=False)
 for part in (
     session,
+    steps,
+    sign_on,
+    account,
+    people,
+    clients,
     technical,
     clinical,
     acceptance,
