@@ -21,24 +21,29 @@ from sqlalchemy.exc import OperationalError
 
 from api.apart import GatewayProcess
 from api.app import create_app
+from api.definitions import Definitions
 from api.edge.broker import Broker, broker_files
 from api.edge.centre import Centre
 from api.fleet import DemoFleet
+from api.line_desk import LineDesk, follow_definitions
+from api.linebook import line_report
 from api.live import LiveHub
 from api.metrics import watch_ingest
 from api.serve import WebServer
-from drivers.definition import Catalog, load_catalog
 from drivers.gateway.gateway import Gateway
 from drivers.gateway.handover import FromGateways, ToCore
 from drivers.gateway.line import LineSpec
 from drivers.messages import Query, WorkOrder
+from drivers.site import FOLDER, SiteCatalog
 from hbys_bridge.app import start_bridge
 from lis_core.demo import load_demo
 from lis_core.demo_orders import load_demo_orders
 from lis_core.jobs import OutboxWorker, notify_panic
 from lis_core.services.catalog import catalog as catalogue
 from lis_core.services.ingest import Ingest
-from lis_core.services.lines import LineReport, active_lines, report_lines
+from lis_core.services.lines import active_lines, report_lines
+from lis_core.services.rederive import TOPIC as REDERIVE
+from lis_core.services.rederive import rederiving
 from lis_core.services.routing import answer_query
 from lis_core.services.work_desk import WorkDesk
 from lis_core.settings import ISTANBUL, Settings
@@ -171,7 +176,9 @@ class House:
         self.database = database
         self.url = url
         self.tasks: list[asyncio.Task[None]] = []
+        self.site: SiteCatalog | None = None
         self.gateway: Gateway | None = None
+        self.line_desk: LineDesk | None = None
         self.ingest: Ingest | None = None
         self.gateways: FromGateways | None = None
         self.centre: Centre | None = None
@@ -214,7 +221,12 @@ class House:
             self._task(self.centre.run())
         bridge = await start_bridge(self.database, self.settings)
         stack.push_async_callback(bridge.stop)
-        handlers = {"panik.bildirim": notify_panic, **bridge.handlers}
+        reread = Definitions(self.settings.data_dir).reread
+        handlers = {
+            "panik.bildirim": notify_panic,
+            REDERIVE: rederiving(self.database, reread),
+            **bridge.handlers,
+        }
         self._task(OutboxWorker(self.database, handlers).run())
 
     def _confirmed(self, keys: Sequence[str]) -> None:
@@ -232,9 +244,10 @@ class House:
 
     async def _start_gateway(self, stack: AsyncExitStack) -> None:
         to_core = ToCore(self._socket, self._confirmed) if self.ingest is None else None
+        self.site = SiteCatalog(self.settings.data_dir / FOLDER)
         self.gateway = Gateway(
             self.settings.data_dir / "spool",
-            definitions(self.settings),
+            self.site.catalog,
             answer=self._answer,
             deliver=to_core.deliver if to_core is not None else self.ingest.put,  # type: ignore[union-attr]
             zone=ISTANBUL,
@@ -247,6 +260,8 @@ class House:
         await self.gateway.start_lines(await self._lines())
         stack.push_async_callback(self._stop_gateway)
         self._task(self._watch_lines())
+        self.line_desk = LineDesk(self.database, self.gateway)
+        self._task(self.line_desk.run())
         self._task(self._report_lines())
 
     async def _answer(self, line: str, query: Query) -> list[WorkOrder]:
@@ -264,6 +279,8 @@ class House:
         while True:
             await asyncio.sleep(LINES_SECONDS)
             try:
+                if self.site is not None:
+                    await follow_definitions(self.site, self.gateway)
                 await self.gateway.apply(await self._lines())
             except Exception:
                 # The database is away: the lines stay as they are and go on (invariant 10).
@@ -283,13 +300,15 @@ class House:
         changed = [book for book in self.gateway.lines.values() if everything or book.status.changed]
         for book in changed:
             book.status.changed = False
-        await report_lines(self.database, [_report(book.spec.name, book.status) for book in changed])
+        await report_lines(self.database, [line_report(book) for book in changed])
 
     async def _stop_gateway(self) -> None:
         assert self.gateway is not None
         await self.gateway.stop()
         with contextlib.suppress(Exception):  # the last state on the screens; the database may be gone already
             await self._report_changed()
+            if self.line_desk is not None:
+                await self.line_desk.write_history()
 
     async def _start_web(self, stack: AsyncExitStack) -> None:
         app = create_app(self.database, self.settings, LiveHub(self.database), self.gateway)
@@ -331,17 +350,6 @@ class House:
         if self.options.demo:
             print(f"  kullanıcılar: {', '.join(DEMO_USERS)}\n  parola: {self.password}", flush=True)
         print("Kapatmak için Ctrl-C.", flush=True)
-
-
-def _report(name: str, status: object) -> LineReport:
-    fields = LineReport.__dataclass_fields__
-    return LineReport(name=name, **{field: getattr(status, field) for field in fields if field != "name"})
-
-
-def definitions(settings: Settings) -> Catalog:
-    """The shipped definitions and those that this site added under its data folder."""
-    site = settings.data_dir / "tanimlar"
-    return load_catalog(*([site] if site.is_dir() else []))
 
 
 def demo_settings(settings: Settings, **changes: object) -> Settings:

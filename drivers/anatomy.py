@@ -60,9 +60,9 @@ class _Marks:
 
 
 def lay_open(text: bytes, protocol: Protocol) -> list[RecordParts]:
-    """The records of one whole message without framing; [] where it has no header to tell the separators."""
+    """The records of one whole message without framing; [] where no header tells the separators, or there are none."""
     lines = list(_LINES.finditer(text))
-    if not lines:
+    if not lines or protocol not in _NAME:
         return []
     records: list[RecordParts] = []
     marks: _Marks | None = None

@@ -10,13 +10,13 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from drivers.capture import CapturedMessage
 from drivers.checking import LEAF
-from drivers.definition import Catalog, Definition, UnknownModel, definition_file, with_base
+from drivers.definition import Catalog, Definition, Protocol, UnknownModel, definition_file, with_base
 from drivers.language import DefinitionError
 from drivers.origins import Traced, trace
 from drivers.places import parse_path
@@ -57,7 +57,7 @@ _HEAD = (
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
-def begin(protocol: Literal["astm", "hl7"], base: Definition, *, key: str = "") -> Table:
+def begin(protocol: Protocol, base: Definition, *, key: str = "") -> Table:
     """A table that reads as `base` does. A base that stands on another one itself is taken over whole."""
     table: Table = {
         "key": key,

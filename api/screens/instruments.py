@@ -19,6 +19,7 @@ from lis_core.services.instruments import set_service
 from lis_core.settings import ISTANBUL
 from lis_core.storage.database import Database
 from lis_core.views.boards import instruments_board, raw_messages
+from lis_core.views.lines import undeclared_codes
 
 router = APIRouter(prefix="/cihazlar")
 Here = Annotated[Screen, Depends(screen("instruments"))]
@@ -36,7 +37,9 @@ async def _board(db: Database) -> list[Any]:
 @router.get("")
 async def page(here: Here, db: Db, trouble: Trouble = False) -> Response:
     """Every instrument with its lines and their live state."""
-    return await here.page("instruments/page.html", cards=await _board(db), trouble=trouble)
+    async with db.reading() as session:
+        waiting = len(await undeclared_codes(session)) if here.actor.may(P.UNMATCHED_VIEW) else 0
+    return await here.page("instruments/page.html", cards=await _board(db), trouble=trouble, undeclared=waiting)
 
 
 @router.get("/tahta")

@@ -119,6 +119,16 @@ def clock_s(at: datetime | None) -> str:
     return NOTHING if at is None else local(at).strftime("%H:%M:%S")
 
 
+def clock_ms(at: datetime) -> str:
+    """SS:DD:ss,mmm: bytes on a line."""
+    return local(at).strftime("%H:%M:%S,") + f"{at.microsecond // 1000:03d}"
+
+
+def clock_of(seconds: float) -> str:
+    """SS:DD:ss of seconds since the epoch."""
+    return datetime.fromtimestamp(seconds, ISTANBUL).strftime("%H:%M:%S")
+
+
 def moment(at: datetime | None) -> str:
     """GG.AA.YYYY SS:DD."""
     return NOTHING if at is None else local(at).strftime("%d.%m.%Y %H:%M")
@@ -294,6 +304,8 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "day": day,
     "clock": clock,
     "clock_s": clock_s,
+    "clock_ms": clock_ms,
+    "clock_of": clock_of,
     "moment": moment,
     "moment_short": moment_short,
     "waited": waited,

@@ -105,11 +105,11 @@ class SeenCode:
 
 _SEEN = text(
     """
-    with son as (select ham_mesaj_kodu from ham_mesaj where cihaz_kodu = :instrument
+    with son as (select ham_mesaj_kodu, alinma_zamani from ham_mesaj where cihaz_kodu = :instrument
             order by alinma_zamani desc limit :messages),
     gorulen as (
         select s.cihaz_test_kodu as kod, s.cihaz_birimi as birim, s.cihaz_tetkik_sonucu as deger, '' as ad,
-            s.alinma_zamani as zaman, false as bekler
+            son.alinma_zamani as zaman, false as bekler
         from tetkik_sonuc s join son using (ham_mesaj_kodu)
         union all
         select icerik->>'test', icerik->>'unit', icerik->>'value', icerik->>'test_name', alinma_zamani,

@@ -1,0 +1,126 @@
+"""How lines, their options and definitions are said on screen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+KINDS = {
+    "tcp-sunucu": "TCP: biz dinleriz, cihaz bağlanır",
+    "tcp-istemci": "TCP: cihaz dinler, biz bağlanırız",
+    "seri": "Seri port (RS-232, USB dönüştürücü)",
+    "klasor": "İzlenen klasör (cihaz dosya bırakır)",
+}
+ADDRESS_HINTS = {
+    "tcp-sunucu": "0.0.0.0:5001 (bütün ağ kartları, 5001 portu)",
+    "tcp-istemci": "10.0.0.7:5001 (cihazın adresi ve portu)",
+    "seri": "/dev/ttyUSB0",
+    "klasor": "/srv/cihaz/sonuclar",
+}
+STANDINGS = {
+    "simulated": "yalnız taklit cihazla denendi",
+    "replayed": "yakalanmış gerçek mesajlarla denendi",
+    "documented": "yalnız belgeden yazıldı, denenmedi",
+    "on-a-line": "bir laboratuvarda çalışıyor",
+}
+DIRECTIONS = {"results": "sonuç gönderir", "query": "iş sorar", "orders": "iş emri alır"}
+LINKS = {"tcp": "ağ (TCP)", "serial": "seri port", "file": "dosya"}
+SECOND = {
+    "yenisi": "yenisi hattı devralır, eskisi kapatılır",
+    "reddet": "ikincisi kapatılır",
+    "birlikte": "ikisi de çalışır",
+}
+VERDICTS = {"iyi": ("good", "✓ Uygun"), "uyari": ("warn", "! Dikkat"), "kotu": ("bad", "✕ Olmadı")}
+READ_KINDS = {"result": "sonuç", "qc": "kontrol", "query": "sorgu", "event": "olay", "order": "iş emri"}
+
+
+@dataclass(frozen=True, slots=True)
+class LinkOption:
+    """One word of `hat`: what it means and what it may be. No choices: a number."""
+
+    name: str
+    caption: str
+    meaning: str
+    protocol: str
+    choices: tuple[tuple[str, str], ...] = ()
+    unit: str = ""
+    whole: bool = False
+
+
+OPTIONS = (
+    LinkOption(
+        "checksum", "Sağlama toplamı", "Cihaz sağlama göndermiyorsa “olmayabilir”; “bakılmaz” kabloyu gizler.", "astm",
+        (("required", "zorunlu"), ("optional", "olmayabilir, yanlışı alınmaz"), ("none", "bakılmaz")),
+    ),
+    LinkOption(
+        "framing", "Çerçeveleme", "Çerçeve numarası yoksa STX…ETX; hiç çerçeve yoksa çıplak kayıtlar.", "astm",
+        (("e1381", "ASTM E1381"), ("stx-etx", "STX … ETX, numarasız"), ("raw", "çerçevesiz")),
+    ),
+    LinkOption(
+        "number_modulus", "Çerçeve numaraları", "Cihaz numaraları standart dışı döndürüyorsa.", "astm",
+        (("0-7", "0–7 (standart)"), ("0-9", "0–9"), ("1-7", "1–7"), ("any", "herhangi")),
+    ),
+    LinkOption(
+        "require_enq", "ENQ ile başlar", "Cihaz ENQ göndermeden çerçeveye başlıyorsa “hayır”.", "astm",
+        (("true", "evet"), ("false", "hayır")),
+    ),
+    LinkOption(
+        "control_characters", "Denetim karakterleri", "Metinde LF gibi izinsiz karakter varsa “kabul”.", "astm",
+        (("refuse", "reddedilir"), ("accept", "kabul edilir")),
+    ),
+    LinkOption(
+        "interrupt", "Araya girme", "Biz gönderirken cihaz EOT derse: sırayı ona bırak ya da sürdür.", "astm",
+        (("honour", "sıra cihaza"), ("ignore", "sürdür")),
+    ),
+    LinkOption("reply_limit", "Yanıt bekleme", "Cihazın ENQ ya da çerçeveye yanıtı için.", "astm", unit="saniye"),
+    LinkOption("listen_limit", "Sessizlik sınırı", "Aktarım ortasında en uzun sessizlik.", "astm", unit="saniye"),
+    LinkOption("turnaround", "Göndermeden önce ara", "Arada bekleme isteyen cihazlar için.", "astm", unit="saniye"),
+    LinkOption("max_frame", "En uzun çerçeve", "Çok uzun çerçeveli cihazlar için.", "astm", unit="bayt", whole=True),
+    LinkOption(
+        "missing_vt", "VT olmadan", "Cihaz bloğun başına VT koymuyorsa “kabul”.", "hl7",
+        (("false", "reddedilir"), ("true", "kabul edilir")),
+    ),
+    LinkOption("max_block", "En uzun HL7 bloğu", "Resim taşıyan mesajlar için.", "hl7", unit="bayt", whole=True),
+)  # fmt: skip
+_BY_NAME = {option.name: option for option in OPTIONS}
+
+
+def options_of(protocol: str) -> tuple[LinkOption, ...]:
+    """Options of a line that speaks this protocol."""
+    return tuple(option for option in OPTIONS if option.protocol == protocol)
+
+
+def link_settings(form: Mapping[str, str], protocol: str) -> dict[str, Any]:
+    """`hat` of a form: what was chosen besides the definition. Raises ValueError with a Turkish sentence."""
+    chosen: dict[str, Any] = {}
+    for option in options_of(protocol):
+        written = form.get(f"hat.{option.name}", "").strip()
+        if not written:
+            continue
+        if option.choices:
+            if written not in dict(option.choices):
+                raise ValueError(f"{option.caption}: {written} olamaz")
+            chosen[option.name] = {"true": True, "false": False}.get(written, written)
+        else:
+            chosen[option.name] = _number(option, written)
+    return chosen
+
+
+def _number(option: LinkOption, written: str) -> int | float:
+    try:
+        number = float(written.replace(",", "."))
+    except ValueError as error:
+        raise ValueError(f"{option.caption}: {written} bir sayı değil") from error
+    if not 0 <= number < 1e9:
+        raise ValueError(f"{option.caption}: {written} sınırın dışında")
+    return int(number) if option.whole else number
+
+
+def option_words(name: str, value: object) -> str:
+    """A value of an option in words."""
+    option = _BY_NAME.get(name)
+    word = {True: "true", False: "false"}.get(value, str(value)) if isinstance(value, bool) else str(value)
+    if option is None:
+        return word
+    return dict(option.choices).get(word, f"{word} {option.unit}".strip())
