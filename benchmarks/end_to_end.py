@@ -13,28 +13,28 @@ from typing import Any
 import psycopg
 
 from benchmarks.house import RunningHouse, free_ports, house, wait_for
-from benchmarks.laboratory import PANEL, place_orders
+from benchmarks.laboratory import PANEL, add_lines, place_orders
 
 CONNECTIONS = 20
 RESULTS = 24
 
 
 def load(
-    port: int, *, messages: int, framing: str, barcodes: list[str], tests: list[str], queries: list[str]
+    ports: list[int], *, messages: int, framing: str, barcodes: list[str], tests: list[str], queries: list[str]
 ) -> dict[str, Any]:
     """Run the generator in a process of its own; its figures."""
     with tempfile.TemporaryDirectory() as folder:
         tubes = Path(folder) / "barcodes"
         tubes.write_text("\n".join(barcodes))
         arguments = [
-            sys.executable, "-m", "simulators.load", "--connections", str(CONNECTIONS), "--ports", str(port),
-            "--messages", str(messages), "--results", str(RESULTS), "--framing", framing,
+            sys.executable, "-m", "simulators.load", "--connections", str(CONNECTIONS),
+            "--ports", ",".join(map(str, ports)), "--messages", str(messages), "--results", str(RESULTS), "--framing", framing,
             "--barcodes-file", str(tubes), "--tests", ",".join(tests),
         ]  # fmt: skip
         if queries:
             asked = Path(folder) / "queries"
             asked.write_text("\n".join(queries))
-            arguments += ["--queries-file", str(asked), "--query-port", str(port), "--query-pause", "0.02"]
+            arguments += ["--queries-file", str(asked), "--query-port", str(ports[0]), "--query-pause", "0.02"]
         done = subprocess.run(arguments, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"the load was not acknowledged whole: {done.stdout} {done.stderr}")
@@ -76,13 +76,18 @@ def tests_of_panel(url: str) -> list[str]:
     return [row[0] for row in rows][:RESULTS]
 
 
+def ports_of(running: RunningHouse) -> list[int]:
+    """A line for each connection, as each analyser has its own."""
+    return [running.port_base + 30 + n for n in range(CONNECTIONS)]
+
+
 def run_numune(running: RunningHouse, framing: str, messages: int, first: int) -> dict[str, Any]:
     """One load through the whole system; results a second from the first byte to the last commit."""
     total = messages * CONNECTIONS
     numbers = place_orders(running.url, total + 200, first=first)
     before = committed(running.url)
     figures = load(
-        running.port_base,
+        ports_of(running),
         messages=messages,
         framing=framing,
         barcodes=numbers[:total],
@@ -108,7 +113,8 @@ def run_bare(framing: str, messages: int, url: str) -> dict[str, Any]:
         try:
             wait_for(port, process)
             numbers = [str(50_000_000 + n) for n in range(messages * CONNECTIONS)]
-            return load(port, messages=messages, framing=framing, barcodes=numbers, tests=["WBC"] * RESULTS, queries=[])
+            tests = ["WBC"] * RESULTS
+            return load([port], messages=messages, framing=framing, barcodes=numbers, tests=tests, queries=[])
         finally:
             process.terminate()
             process.wait()
@@ -136,6 +142,9 @@ def measure(scale: float = 1.0) -> dict[str, Any]:
     frames = int(250 * scale)
     figures: dict[str, Any] = {}
     with house(apart=True) as running:
+        add_lines(running.url, ports_of(running))
+        for port in ports_of(running):
+            wait_for(port)  # the gateway opens new lines by itself
         run_numune(running, "message", 10, 30_000_000)  # connections, caches and plans are warm
         for framing, messages, first in (("message", whole, 31_000_000), ("record", frames, 32_000_000)):
             before = run_bare(framing, messages, running.url)

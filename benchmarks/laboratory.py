@@ -9,6 +9,18 @@ from lis_core.domain.identity import synthetic_tc
 PANEL = "CBC"
 
 
+def add_lines(url: str, ports: list[int]) -> None:
+    """A line for each analyser of the load, all of the demonstration's general instrument."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        for port in ports:
+            connection.execute(
+                "insert into baglanti (baglanti_adi, cihaz_kodu, baglanti_turu, protokol, adres, ayarlar) "
+                "select %s, cihaz_kodu, baglanti_turu, protokol, %s, ayarlar from baglanti "
+                "where baglanti_adi = 'genel'",
+                (f"yuk-{port}", f"127.0.0.1:{port}"),
+            )
+
+
 def place_orders(url: str, count: int, *, first: int = 40_000_000) -> list[str]:
     """`count` received CBC orders, numbers `first`, `first + 1`, ...; returns the numbers. Needs the demonstration
     catalogue."""
