@@ -29,6 +29,8 @@ _WORDS = frozenset(
     )
 )  # fmt: skip
 _RANK = {"S": 0, "A": 1, "R": 2}
+_CONTROL = dict.fromkeys([*range(32), 127], " ")
+"""What noise on a line may leave in a number: without an escape character there is no way to write it."""
 
 Values = Mapping[str, str]
 
@@ -222,10 +224,10 @@ class _Pen:
         return text.translate(self._change) if self._change else text
 
     def escape(self, text: str) -> str:
-        """A value of ours as it may stand in a field. Without an escape character a delimiter becomes a blank."""
+        """A value as it may stand in a field. Without an escape character, what would need one becomes a blank."""
         if not self._escape_with.escape:
             separators = self._escape_with.field + self._escape_with.header
-            text = text.translate({ord(char): " " for char in separators + "\r\n"})
+            text = text.translate({ord(char): " " for char in separators} | _CONTROL)
         return build_record(["X", text], self._escape_with)[2:]
 
     def fill(self, template: Template, values: Values) -> str:

@@ -174,6 +174,8 @@ class Source:
             self.add(depth, "q = v.split(COMPONENT)", f"v = q[{c - 1}] if len(q) >= {c} else ''")
         if path.sub == 1 and self.syntax.sub:
             self.add(depth, "if SUB in v: v = v[:v.index(SUB)]")
+        elif path.sub > 1 and not self.syntax.sub:
+            self.add(depth, "v = ''")  # a message that declares no such separator has no second sub-component
         elif path.sub > 1:
             self.add(depth, "q = v.split(SUB)", f"v = q[{path.sub - 1}] if len(q) >= {path.sub} else ''")
 

@@ -212,3 +212,24 @@ def test_a_definition_cannot_name_one_that_is_not_there(tmp_path: Path) -> None:
 
     with pytest.raises(DefinitionError, match="hl7 = 'yok-boyle' adlı bir tanım yok"):
         load_catalog(tmp_path)
+
+
+# ---- noise
+
+
+def test_a_message_that_declares_no_sub_components_has_none(catalog: Catalog) -> None:
+    """MSH-2 of one character: OBX-3.1.2 is nothing, and nothing breaks."""
+    text = HL7_TEXT.replace(b"MSH|^~\\&|", b"MSH|^|")
+    (row, *_) = catalog.get("cepheid-genexpert-hl7").read(text).observations
+
+    assert row.test is not None and row.test.startswith("MTBXDR&MTB")
+
+
+def test_a_number_with_noise_in_it_is_answered_without_an_escape_character(catalog: Catalog) -> None:
+    definition = catalog.get("erba-xl-1000")
+    (query,) = definition.read(b"H|`^||||||||||P|E 1394-97\rQ|1|^26\x0004179|||S|||||||O\rL|1|N\r").queries
+    work = WorkOrder(specimen=query.specimens[0], known=True, tests=(WorkTest("Na"),))
+    now = datetime(2026, 1, 1, tzinfo=ZoneInfo("Europe/Istanbul"))
+    (answer,) = definition.answer(query, [work], now=now, sender="NUMUNE", control_id="n-1")
+
+    assert b"O|1|26 04179^||^^^Na|" in answer
