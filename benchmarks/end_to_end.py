@@ -28,7 +28,8 @@ def load(
         tubes.write_text("\n".join(barcodes))
         arguments = [
             sys.executable, "-m", "simulators.load", "--connections", str(CONNECTIONS),
-            "--ports", ",".join(map(str, ports)), "--messages", str(messages), "--results", str(RESULTS), "--framing", framing,
+            "--ports", ",".join(map(str, ports)),
+            "--messages", str(messages), "--results", str(RESULTS), "--framing", framing,
             "--barcodes-file", str(tubes), "--tests", ",".join(tests),
         ]  # fmt: skip
         if queries:
