@@ -37,7 +37,7 @@ GROUP = "cekirdek"
 IDLE_SECONDS = 0.5
 LOOK_SECONDS = 3.0
 RECONNECT_SECONDS = 1.0
-TOGETHER = 10
+TOGETHER = 8
 """Sheets on the way to the broker at once."""
 
 
