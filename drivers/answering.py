@@ -28,7 +28,7 @@ _WORDS = frozenset(
         "code", "name", "dilution", "reference",
     )
 )  # fmt: skip
-_RANK = {"S": 0, "A": 1, "R": 2}
+RANK = {"S": 0, "A": 1, "R": 2}
 _CONTROL = dict.fromkeys([*range(32), 127], " ")
 """What noise on a line may leave in a number: without an escape character there is no way to write it."""
 
@@ -174,7 +174,7 @@ class TemplateAnswer:
     def _order_values(self, order: WorkOrder) -> dict[str, str]:
         answer = self._answer
         patient = order.patient or WorkPatient()
-        first = min((test.priority for test in order.tests), key=lambda code: _RANK.get(code, 3), default="R")
+        first = min((test.priority for test in order.tests), key=lambda code: RANK.get(code, 3), default="R")
         values = {
             "specimen": order.specimen,
             "material": answer.materials.get(order.material, order.material if not answer.materials else ""),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 
+from drivers.answering_dsr import DsrAnswer
 from drivers.language import Answer, DefinitionError, Law, Orm
 from drivers.messages import Query, WorkOrder, WorkPatient, WorkTest
 from drivers.protocols.hl7 import Hl7Error, Message, parse
@@ -197,13 +198,16 @@ class OrmAnswer:
         )
 
 
-def hl7_answer(answer: Answer) -> LawAnswer | OrmAnswer:
+def hl7_answer(answer: Answer) -> LawAnswer | OrmAnswer | DsrAnswer:
     """The answer that a definition describes. Raises DefinitionError."""
-    if answer.law is not None and answer.orm is None:
+    if sum(one is not None for one in (answer.law, answer.orm, answer.dsr)) != 1:
+        raise DefinitionError("HL7 için [answer.law], [answer.orm], [answer.dsr] tablolarından biri gereklidir")
+    if answer.law is not None:
         return LawAnswer(answer.law)
-    if answer.orm is not None and answer.law is None:
+    if answer.orm is not None:
         return OrmAnswer(answer.orm)
-    raise DefinitionError("HL7 için [answer.law] ya da [answer.orm] tablolarından biri gereklidir")
+    assert answer.dsr is not None
+    return DsrAnswer(answer.dsr, answer)
 
 
 def _request(query: Query) -> Message | None:

@@ -25,6 +25,7 @@ from typing import Any, Literal
 import msgspec
 
 from drivers.answering import TemplateAnswer
+from drivers.answering_dsr import DsrAnswer
 from drivers.answering_hl7 import LawAnswer, OrmAnswer, hl7_answer
 from drivers.answering_text import TextAnswer
 from drivers.checking import check, link_options
@@ -70,7 +71,7 @@ class Definition:
         """What its status letters mean: final, preliminary, corrected, repeated, failed, deleted."""
         self.codes: Mapping[str, str] = file.codes
         """Test codes seen on this model, for whoever maps them."""
-        self._answer: TemplateAnswer | LawAnswer | OrmAnswer | TextAnswer | None = None
+        self._answer: TemplateAnswer | LawAnswer | OrmAnswer | DsrAnswer | TextAnswer | None = None
         if file.answer is not None and file.protocol in ("astm", "hl7"):
             self._answer = TemplateAnswer(file.answer) if file.protocol == "astm" else hl7_answer(file.answer)
         self._senders = [compiled(pattern) for pattern in file.recognise.sender]

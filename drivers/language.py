@@ -312,6 +312,17 @@ class Orm(_Part):
     """Between the codes of {tests}."""
 
 
+class Dsr(_Part):
+    """A chemistry analyser's QRY^Q02 is answered by QCK^Q02 and DSR^Q03, an order of numbered DSP lines."""
+
+    lines: Annotated[int, msgspec.Meta(ge=0, le=99)] = 28
+    """How many lines come before the tests. All are sent, empty where `say` has nothing for them."""
+    say: dict[Annotated[str, msgspec.Meta(pattern="^[1-9][0-9]?$")], Text] = {}
+    """By line number: a template as in [answer]."""
+    test: Text = "{code}^^^"
+    """The line of one test."""
+
+
 class Answer(_Part):
     """What the host says to a query: records as templates.
 
@@ -353,6 +364,7 @@ class Answer(_Part):
     """Write with the delimiters of the query instead of those in the templates (ASTM)."""
     law: Law | None = None
     orm: Orm | None = None
+    dsr: Dsr | None = None
 
 
 class Recognise(_Part):
