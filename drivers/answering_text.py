@@ -4,12 +4,14 @@
 
 Gaps: every group of the query rule, byte for byte as sent; {specimen} {tests} {count} {priority} {material} {sender}
 {now:%d%m%y} {collected:%H%M} {age} {patient.identifier} {patient.family_name} {patient.given_name} {patient.birth_date}
-{patient.sex}; in `test` also {code} {name} {dilution} {reference}. `{x:<20}` pads right, `{x:>20}` left, `{x:020}` with
+{patient.sex}; in `test` also {code} {name} {dilution} {reference};
+{blank:<20} is twenty blanks. `{x:<20}` pads right, `{x:>20}` left, `{x:020}` with
 zeros. Each template is one message; `FS`, `CR` and other control characters stand as themselves (TOML: "\\u001c").
 """
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -23,7 +25,7 @@ _PAD = re.compile(r"([<>0])([1-9][0-9]{0,2})")
 _CUT = ("patient.family_name", "patient.given_name", "patient.identifier", "sender", "name")
 """What may be cut to the width of its column. Identifiers of specimens and codes never are."""
 _WORDS = frozenset((
-    "specimen", "tests", "count", "priority", "material", "sender", "now", "collected", "age", "code", "name",
+    "blank", "specimen", "tests", "count", "priority", "material", "sender", "now", "collected", "age", "code", "name",
     "dilution", "reference", "patient.identifier", "patient.family_name", "patient.given_name", "patient.birth_date",
     "patient.sex",
 ))  # fmt: skip
@@ -33,7 +35,13 @@ _RANK = {"S": 0, "A": 1, "R": 2}
 class TextAnswer:
     """The [answer] table of a `metin` definition."""
 
-    def __init__(self, answer: Answer, groups: set[str]) -> None:
+    def __init__(self, answer: Answer, groups: set[str], parameters: Mapping[str, str]) -> None:
+        """parameters: values for `%name%` in the templates."""
+        answer = copy.copy(answer)
+        answer.order = [_with(text, parameters) for text in answer.order]
+        answer.nothing = [_with(text, parameters) for text in answer.nothing]
+        answer.unknown = [_with(text, parameters) for text in answer.unknown]
+        answer.test = _with(answer.test, parameters)
         self._answer = answer
         self._groups = groups
         if not answer.order:
@@ -118,6 +126,13 @@ class TextAnswer:
             return value.ljust(width) if side == "<" else value.rjust(width, "0" if side == "0" else " ")
 
         return _GAP.sub(gap, text)
+
+
+def _with(text: str, parameters: Mapping[str, str]) -> str:
+    """A template with its parameters; `%d%m%y` of a time stays."""
+    for name, value in parameters.items():
+        text = text.replace(f"%{name}%", value)
+    return text
 
 
 def _age(order: WorkOrder, now: datetime) -> str:

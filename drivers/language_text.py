@@ -85,7 +85,8 @@ class TextRule(_Part, kw_only=True):
     tests: list[Cell | str] = []
     """The tests of the cells, by position; an empty text leaves a cell out."""
     names: int = 0
-    """The group `names` holds the tests of the cells, each so many characters wide; a blank one leaves a cell out."""
+    """The group `names` holds the tests of the cells, each so many characters wide; a blank one leaves a cell out.
+    `test` may then be a pattern with {cell} in it."""
     go_on: bool = False
     """The rules after this one look at the same unit too."""
     blank: Literal["report", "omit"] = "report"
@@ -114,6 +115,12 @@ class TextTable(_Part):
     """Said after a result it holds for the results of the same specimen before it too (an identifier at the end)."""
     decimals: dict[Regex, int] = {}
     """By test code: the point is not sent; so many digits stand behind it."""
+    units: dict[Regex, str] = {}
+    """By test code, where the message does not say the unit and the maker fixes it."""
+    value_pattern: Regex | None = None
+    """A value that fits it from end to end is its group `value`, with its groups `unit` and `flags`."""
+    specimen_without: str = ""
+    """Characters that are printed into the identifier and do not belong to it."""
     no_result: list[Regex] = []
     """What stands for a value where there is none, from end to end: the result then has no value, and says so."""
     suppress: dict[Name, Regex] = {}
@@ -172,5 +179,7 @@ class Wire(_Part, kw_only=True):
     poll: float | None = None
     unit_name: str | None = None
     delay: float | None = None
+    echo: list[str] | None = None
+    """Texts that the link sends straight back (a ping), and keeps nowhere."""
     acknowledge: Control | None = None
     refuse: Control | None = None

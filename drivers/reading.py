@@ -46,6 +46,8 @@ class Reading(msgspec.Struct, kw_only=True):
     problem: str | None = None
     """Turkish sentence: why a person should look at it."""
     kind: MessageKind = "other"
+    whole: bool = True
+    """False: what must close such a message is missing; it is kept, and its results are not applied."""
     notes: list[str] = []
     """What had to be forgiven to read it; for the line's history."""
 

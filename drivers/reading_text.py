@@ -130,7 +130,7 @@ class TextReader:
         assert table is not None
         self._file = file
         self._table = table
-        used = parameters_of(table, parameters)
+        self.parameters = used = parameters_of(table, parameters)
         self._split = compiled(filled(table.split, used)) if table.split else None
         self._remove = [compiled(filled(pattern, used)) for pattern in table.remove]
         self._rules = [_Rule(rule, used) for rule in table.rule]
@@ -230,6 +230,7 @@ class _Walk:
         self._finals: dict[int, dict[str, str]] = {0: self._above}
         self._drafts: list[Draft] = []
         self._queries: list[Query] = []
+        self._recognised = False
         self._strange: list[tuple[int, int]] = []
 
     def over(self) -> Reading:
@@ -238,10 +239,9 @@ class _Walk:
             if unit.text.strip() or unit.element is not None:
                 self._unit(unit, index)
         problem = self._problem()
-        if problem is not None and (self._table.refuse or not self._strange):
-            self._drafts = []
-        if problem is not None and self._table.refuse:
-            self._queries = []
+        whole = not (self._drafts and any(name not in self._said for name in self._table.needs))
+        if self._strange and self._table.refuse:
+            self._drafts, self._queries = [], []
         found: list[Observation] = []
         for draft in self._drafts:
             self._spread(draft)
@@ -249,7 +249,7 @@ class _Walk:
         self._count(found)
         timed = bool(found) and all(one.measured_at is not None for one in found)
         kind = "results" if found else "query" if self._queries else "other"
-        return Reading(observations=found, queries=self._queries, timed=timed, problem=problem, kind=kind)  # type: ignore[arg-type]
+        return Reading(observations=found, queries=self._queries, timed=timed, problem=problem, kind=kind, whole=whole)  # type: ignore[arg-type]
 
     def _unit(self, unit: _Unit, index: int) -> None:
         fitted = False
@@ -259,7 +259,7 @@ class _Walk:
                 continue
             if not self._apply(rule, {**groups, **rule.rule.sets}, index):
                 continue
-            fitted = True
+            fitted = self._recognised = True
             if not rule.rule.go_on:
                 return
         if not fitted and unit.element is None and self._table.unknown == "problem":
@@ -325,7 +325,8 @@ class _Walk:
     def _cell(self, rule: _Rule, names: Sequence[str], place: int) -> Cell | None:
         """The test of a cell, by its place or its own group; None where it is to be left out."""
         if rule.rule.names:
-            return Cell(test=names[place]) if place < len(names) and names[place] else None
+            name = names[place] if place < len(names) else ""
+            return Cell(test=(rule.rule.test or "{cell}").replace("{cell}", name)) if name else None
         if rule.tests:
             found = rule.tests[place] if place < len(rule.tests) else None
             return found if isinstance(found, Cell) else None
@@ -357,15 +358,15 @@ class _Walk:
                 draft.said[name] = final[name]
 
     def _problem(self) -> str | None:
+        missing = [name for name in self._table.needs if name not in self._said]
+        if self._drafts and missing:
+            return f"Mesaj yarım: beklenen alan yok ({', '.join(missing)}); sonuçları uygulanmaz."
         if self._strange:
             index, length = self._strange[0]
             more = f" (ve {len(self._strange) - 1} parça daha)" if len(self._strange) > 1 else ""
             what = "hiçbiri okunmadı" if self._table.refuse else "okunmadı"
             return f"Mesajın {index}. parçası ({length} karakter) tanıma uymuyor{more}; {what}. Ayarlara bakın."
-        missing = [name for name in self._table.needs if name not in self._said]
-        if self._drafts and missing:
-            return f"Mesaj yarım: beklenen alan yok ({', '.join(missing)}); sonuçları okunmadı."
-        if not self._drafts and not self._queries and not self._said:
+        if not self._recognised:
             return "Mesajda bu modelin tanıdığı bir şey bulunamadı."
         return None
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from drivers.language import DefinitionFile
 from drivers.language_text import Cell, TableFile, TextTable
 from drivers.messages import Kind, Observation
 from drivers.places import compiled
 from drivers.reading_columns import columns_of
-from drivers.values import NUMBERS, comparator, time_reader
+from drivers.values import NUMBERS, comparator, iso_time
 
 _DIGITS = re.compile(r"([+-]?) *([0-9]+)")
 _GROUP = re.compile(r"\{([a-z][a-z0-9_]*)\}")
@@ -42,7 +43,7 @@ class Finisher:
         self._control_ids = [compiled(pattern).fullmatch for pattern in file.qc.specimens]
         self._event_ids = [compiled(pattern).fullmatch for pattern in file.event.specimens]
         self._unread = [compiled(pattern).fullmatch for pattern in file.specimen.not_read]
-        self._time = time_reader(file.measured_at.formats)
+        self._time = _times(file.measured_at.formats)
         self._none = frozenset(file.flags.none)
         self._words = {word.strip().casefold(): text for word, text in file.texts.items()}
         text = table if isinstance(table, TextTable) else TextTable()
@@ -50,6 +51,9 @@ class Finisher:
         self._suppress = {name: compiled(pattern).fullmatch for name, pattern in text.suppress.items()}
         self._decimals = [(compiled(pattern).fullmatch, digits) for pattern, digits in text.decimals.items()]
         self._flags_are = text.flags_are
+        self._units = [(compiled(pattern).fullmatch, unit) for pattern, unit in text.units.items()]
+        self._value = compiled(text.value_pattern).fullmatch if text.value_pattern else None
+        self._without = text.specimen_without
         self._expand = {code: columns_of(columns) for code, columns in text.expand.items()}
 
     def not_read(self, specimen: str) -> bool:
@@ -60,7 +64,7 @@ class Finisher:
         """The result, or the several results that one value holds."""
         test = self._test(draft)
         parts = self._expand.get(test)
-        value = draft.said.get("value", "")
+        value = self._value_of(draft.said)
         if not parts or not value:
             return [self._one(draft, test, value)]
         return [
@@ -68,6 +72,20 @@ class Finisher:
             for name, start, end in parts
             if value[start:end].strip()
         ]
+
+    def _value_of(self, said: dict[str, str]) -> str:
+        """The value; what stands beside it goes where it belongs."""
+        value = said.get("value", "")
+        second = said.get("second", "")
+        if second and value:
+            said["comment"] = " ".join(filter(None, (said.get("comment"), second)))
+        value = value or second
+        found = self._value(value) if self._value is not None and value else None
+        if found is None:
+            return value
+        groups = {name: (text or "").strip() for name, text in found.groupdict().items()}
+        said.update({name: text for name, text in groups.items() if text and name != "value"})
+        return groups.get("value", value)
 
     def _test(self, draft: Draft) -> str:
         code = _GROUP.sub(lambda found: draft.said.get(found[1], ""), draft.cell.test).strip()
@@ -77,6 +95,8 @@ class Finisher:
     def _one(self, draft: Draft, test: str, value: str) -> Observation:
         said, comments = draft.said, [*draft.comments]
         specimen: str | None = said.get("specimen", "") or None
+        if specimen and self._without:
+            specimen = specimen.translate({ord(char): None for char in self._without}).strip() or None
         kind = self._kind(said, specimen or "", draft)
         if specimen and self.not_read(specimen):
             comments.insert(0, f"Barkod okunamadı: {specimen}")
@@ -101,7 +121,7 @@ class Finisher:
             test_name=draft.cell.name or said.get("name") or None,
             value=value or None,
             number=number,
-            unit=said.get("unit") or draft.cell.unit or draft.unit or None,
+            unit=said.get("unit") or draft.cell.unit or draft.unit or self._unit(test) or None,
             flags=flags,
             range=said.get("range") or None,
             status=said.get("status") or None,
@@ -146,6 +166,9 @@ class Finisher:
             digits = next((count for matches, count in self._decimals if matches(test)), None)
         return implied(value, digits) if digits is not None else value
 
+    def _unit(self, test: str) -> str:
+        return next((unit for matches, unit in self._units if matches(test)), "")
+
     def _flags(self, text: str) -> list[str]:
         text = text.strip()
         if self._flags_are == "whole":
@@ -169,6 +192,24 @@ def implied(value: str, digits: int) -> str:
         return sign + (number.lstrip("0") or "0")
     number = number.rjust(digits + 1, "0")
     return f"{sign}{number[:-digits].lstrip('0') or '0'}.{number[-digits:]}"
+
+
+def _times(formats: Sequence[str]) -> Callable[[str], str | None]:
+    """A reader of times. A maker's own order of digits is never mistaken for the standard's (`400509010126` is 9:05:40
+    on the first of January 2026, not the year 4005)."""
+    if not formats:
+        return iso_time
+    return lambda text: _strictly(text, formats)
+
+
+def _strictly(text: str, formats: Sequence[str]) -> str | None:
+    for pattern in formats:
+        try:
+            moment = datetime.strptime(text, pattern)
+        except ValueError:
+            continue
+        return moment.isoformat() if "%H" in pattern or "%I" in pattern else moment.date().isoformat()
+    return None
 
 
 def _conditions(whens: list[dict[str, str]]) -> list[Callable[[Mapping[str, str]], bool]]:

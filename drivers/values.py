@@ -108,9 +108,10 @@ def time_reader(formats: Sequence[str]) -> Callable[[str], str | None]:
             return standard
         for pattern in formats:
             try:
-                return datetime.strptime(text, pattern).isoformat()
+                moment = datetime.strptime(text, pattern)
             except ValueError:
                 continue
+            return moment.isoformat() if "%H" in pattern or "%I" in pattern else moment.date().isoformat()
         return None
 
     return read

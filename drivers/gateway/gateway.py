@@ -206,6 +206,7 @@ class Gateway:
             definition = self.catalog.inside(definition) if readable(message.text) else definition
         if message.whole:
             reading = definition.read(message.text)
+        whole = message.whole and (reading is None or reading.whole)
         law = self.law.read(definition, message.text, reading) if reading is not None else None
         if law is not None and law.problem and reading is not None:
             reading.problem = reading.problem or law.problem
@@ -220,10 +221,10 @@ class Gateway:
                 timed=reading.timed if reading else False,
                 definition=definition.key,
                 revision=definition.revision,
-                observations=reading.observations if reading else [],
+                observations=reading.observations if reading and whole else [],
                 queries=len(reading.queries) if reading else 0,
                 problem=message.problem or (reading.problem if reading else None),
-                whole=message.whole,
+                whole=whole,
                 steps=law.steps if law is not None else [],
                 body=body_of(message.text) if definition.protocol == "astm" else b"",
             ),
@@ -427,4 +428,5 @@ def text_link(definition: Definition, options: dict[str, Any]) -> TextLink:
     """A link of this model. Raises ValueError: an option that it does not have, or a model that has no line."""
     if definition.file.wire is None:
         raise ValueError(f"{definition.key} yalnız klasörden dosya okur")
-    return make_link(definition.file.wire.kind, options)
+    chosen = dict(options)
+    return make_link(chosen.pop("tur", definition.file.wire.kind), chosen)

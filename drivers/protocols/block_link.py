@@ -148,6 +148,12 @@ class BlockLink(TextLink):
             self._forgiven()
         start = len(o.start)
         raw = self._take(length)
+        if raw[start:place] in (ACK, NAK):  # some answer with a block
+            if raw[start:place] == ACK:
+                self._taken(now)
+            else:
+                self._again(Why.REFUSED, now)
+            return True
         ends_message = not o.closes or end == o.closes
         self._received(raw, start, place - start, last=ends_message, now=now)
         return True

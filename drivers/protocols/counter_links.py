@@ -306,8 +306,12 @@ def crcs(data: bytes) -> dict[str, int]:
 class AstmFramesLink(TextLink):
     """Text of its own in E1381 frames: the ASTM link below, no records above."""
 
-    def __init__(self, options: LinkOptions | None = None, *, frame_text: int = 240, **limits: Any) -> None:
+    def __init__(
+        self, options: LinkOptions | None = None, *, frame_text: int = 240, echo: Sequence[bytes] = (), **limits: Any
+    ) -> None:
+        """echo: texts that go straight back."""
         super().__init__(**limits)
+        self._echo = frozenset(echo)
         self._link = AstmLink(options or LinkOptions())
         self._frame_text = frame_text
 
@@ -316,13 +320,13 @@ class AstmFramesLink(TextLink):
         return self._told()
 
     def receive_data(self, data: bytes, now: float) -> list[Event]:
-        return self._translated(self._link.receive_data(data, now))
+        return self._translated(self._link.receive_data(data, now), now)
 
     def stored(self, now: float) -> list[Event]:
-        return self._translated(self._link.stored(now))
+        return self._translated(self._link.stored(now), now)
 
     def not_stored(self, now: float) -> list[Event]:
-        return self._translated(self._link.not_stored(now))
+        return self._translated(self._link.not_stored(now), now)
 
     def send(self, messages: Sequence[bytes], token: object, now: float) -> list[Event]:
         for message in messages:
@@ -333,21 +337,26 @@ class AstmFramesLink(TextLink):
         return []
 
     def tick(self, now: float) -> list[Event]:
-        return self._translated(self._link.tick(now))
+        return self._translated(self._link.tick(now), now)
 
     def deadline(self) -> float | None:
         return self._link.deadline()
 
     def connection_lost(self, now: float) -> list[Event]:
-        return self._translated(self._link.connection_lost(now))
+        return self._translated(self._link.connection_lost(now), now)
 
     def data_to_send(self) -> bytes:
         return self._link.data_to_send()
 
-    def _translated(self, events: Sequence[astm.Event]) -> list[Event]:
+    def _translated(self, events: Sequence[astm.Event], now: float) -> list[Event]:
         found: list[Event] = []
-        for event in events:
-            if isinstance(event, astm.FrameReceived):
+        todo = list(events)
+        while todo:
+            event = todo.pop(0)
+            if isinstance(event, astm.FrameReceived) and event.last and event.text.strip() in self._echo:
+                todo += self._link.stored(now)  # says nothing that must be kept
+                self._link.send(frames_of(event.text, limit=self._frame_text), None, now)
+            elif isinstance(event, astm.FrameReceived):
                 found.append(BlockReceived(event.raw, event.text, event.raw.find(event.text), event.last))
             elif isinstance(event, astm.TransferBroken):
                 found.append(MessageBroken(_BROKEN.get(event.why, Why.SILENCE)))

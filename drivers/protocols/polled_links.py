@@ -223,7 +223,8 @@ class VesMaticLink(TextLink):
     the one of this connection.
     """
 
-    _BLOCK = re.compile(rb">[^>\r]{1,4000}\r([0-9A-Fa-f]{2})")
+    _BEGINS = re.compile(rb">00[0-9A-Fa-f]{2}01")
+    _BLOCK = re.compile(rb">00[0-9A-Fa-f]{2}01[^\r]{0,4000}\r([0-9A-Fa-f]{2})")
     _COVERS = ("all", "without >", "without > and CR", "without CR")
 
     def __init__(self, delay: float = 0.0, **limits: Any) -> None:
@@ -263,7 +264,8 @@ class VesMaticLink(TextLink):
 
     def _unfinished(self) -> bool:
         buffer = self._in
-        again = buffer.find(b">", 1)
+        begins = self._BEGINS.search(buffer, 1)
+        again = begins.start() if begins is not None else -1
         end = buffer.find(b"\r")
         if again > 0 and (end < 0 or again < end):
             self._bad(again, Why.CUT_OFF)

@@ -38,9 +38,10 @@ def make_link(kind: str, options: Mapping[str, Any], *, lenient: bool = False) -
         return BlockLink(_block_options(given, lenient), **limits)
     if kind == "astm":
         required = given.pop("checksum", "required")
+        echo = [text.encode("latin-1") for text in given.pop("echo", [])]
         _nothing_left(kind, given)
         chosen: Any = "optional" if lenient and required == "required" else required
-        return AstmFramesLink(LinkOptions(checksum=chosen, require_enq=not lenient))
+        return AstmFramesLink(LinkOptions(checksum=chosen, require_enq=not lenient), echo=echo)
     made = _OWN.get(kind)
     if made is None:
         raise ValueError(f"böyle bir hat türü yok: {kind!r}")
