@@ -254,7 +254,7 @@ class LawLab(Story):
         return await self.rows(
             "select k.tetkik_kisa_kodu as test, s.* from tetkik_sonuc s join istem_tetkik t using (istem_tetkik_kodu) "
             "join tetkik k on k.tetkik_kodu = t.tetkik_kodu join barkod_kayit b using (tetkik_istem_kodu) "
-            "where b.barkod = :barcode order by tetkik_sonuc_kodu",
+            "where b.barkod = :barcode order by k.tetkik_kisa_kodu, kosu_no",
             barcode=barcode,
         )
 

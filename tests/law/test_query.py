@@ -316,7 +316,7 @@ async def test_work_waits_for_the_connection_but_not_for_ever(lawlab: LawLab) ->
             "UREA",
         )
         == "kabul"
-    )  # noqa: E501
+    )
 
 
 @proves("LAW-F.05")
