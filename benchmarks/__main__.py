@@ -33,14 +33,14 @@ def rows(figures: dict[str, Any]) -> list[tuple[str, str, str, str]]:
         ("ASTM, 24 results, messages/s", f"{astm['numune']:,.0f}", f"`astm-2025` {astm['astm-2025']:,.0f}", f"{astm['ratio']:.1f} x (target 15)"),
         ("HL7, 24 OBX, messages/s", f"{hl7['numune']:,.0f}", f"`hl7` {hl7['hl7']:,.0f}", f"{hl7['ratio']:.1f} x (target 60)"),
         ("HL7, the same, beside `hl7apy`", f"{apy['numune']:,.0f}", f"`hl7apy` {apy['hl7apy']:,.1f}", f"{apy['ratio']:,.0f} x"),
-        ("ASTM through a definition, messages/s", f"{definition['messages_per_second']:,.0f}", "bare codec", f"costs {definition['cost_ratio']:.1f} x"),
+        ("ASTM through a definition, messages/s", f"{definition['messages_per_second']:,.0f}", "the codec alone, same places", f"costs {definition['cost_ratio']:.1f} x (target 2.5)"),
         ("End to end, one frame a message, results/s", f"{whole['committed_per_second']:,.0f}", f"bare loop {bare_whole['results_per_second']:,.0f}", f"{whole['committed_per_second'] / bare_whole['results_per_second']:.2f} (target 12,000/s)"),
         ("End to end, one frame a record, results/s", f"{frames['committed_per_second']:,.0f}", f"bare loop {bare_frames['results_per_second']:,.0f}", f"{frames['committed_per_second'] / bare_frames['results_per_second']:.2f} (target 8,000/s)"),
         ("The same, beside PostgreSQL's COPY, rows/s", f"{whole['committed_per_second']:,.0f}", f"COPY {copied:,.0f}", f"{whole['committed_per_second'] / copied:.2f}"),
         ("Host query under that load, p50 / p99 ms", f"{frames['query']['begun_ms']['p50']} / {frames['query']['begun_ms']['p99']}", f"one frame a message: {whole['query']['begun_ms']['p50']} / {whole['query']['begun_ms']['p99']}", "target p99 30"),
         ("Time to ACK under load, p50 / p99 ms", f"{frames['ack_ms']['p50']} / {frames['ack_ms']['p99']}", f"bare loop {bare_frames['ack_ms']['p50']} / {bare_frames['ack_ms']['p99']}", ""),
         ("Memory of the system after the load, MB", f"{max(whole['memory_mb'], frames['memory_mb']):.0f}", f"{figures['end_to_end']['results_committed']:,} results", "target 300"),
-        ("Opening the catalogue, s", f"{figures['decode']['catalogue_seconds']:.2f}", "", ""),
+        ("Opening the catalogue with 500 more definitions, s", f"{figures['decode']['catalogue_seconds']:.2f}", "", "target 1"),
     ]  # fmt: skip
 
 
