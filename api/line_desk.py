@@ -10,6 +10,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import groupby
 
 from drivers.gateway.gateway import Gateway
@@ -76,10 +77,15 @@ class LineDesk:
         for trial in now.trials:
             if trial.id not in self._trials and len(self._trials) < MOST_TRIALS:
                 task = self._trials[trial.id] = asyncio.create_task(self._try(trial))
-                task.add_done_callback(lambda _, done=trial.id: self._trials.pop(done, None))  # type: ignore[misc]
+                task.add_done_callback(partial(self._tried, trial.id))
         await self.write_history()
         if turn % CLEAN_TURNS == 0:
             await clean_up(self._database)
+
+    def _tried(self, trial_id: int, task: asyncio.Task[None]) -> None:
+        self._trials.pop(trial_id, None)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("trial not written", exc_info=error, extra={"action": "trial_not_written"})
 
     # -- history
 
@@ -161,7 +167,10 @@ class LineDesk:
             await asyncio.sleep(0.4)
             if len(steps) > told:
                 told = len(steps)
-                await trial_step(self._database, trial_id, list(steps))
+                try:
+                    await trial_step(self._database, trial_id, list(steps))
+                except Exception:
+                    log.exception("trial step not written", extra={"action": "trial_step_not_written"})
 
 
 def _taken(book: LineBook) -> list[tuple[float, EventKind, str]]:

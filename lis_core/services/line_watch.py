@@ -163,8 +163,9 @@ async def trial_step(database: Database, trial_id: int, steps: Sequence[tuple[fl
     async with database.work(GATEWAY) as work:
         await work.session.execute(
             text(
-                "update baglanti_denemesi set adimlar = cast(:steps as jsonb), sonuc = :verdict, "
-                "bitis_zamani = case when :verdict <> '' then now() end where baglanti_denemesi_kodu = :id"
+                "update baglanti_denemesi set adimlar = cast(:steps as jsonb), sonuc = cast(:verdict as text), "
+                "bitis_zamani = case when cast(:verdict as text) <> '' then now() end "
+                "where baglanti_denemesi_kodu = :id"
             ),
             {
                 "id": trial_id,
@@ -178,10 +179,10 @@ async def write_events(database: Database, events: Iterable[Event]) -> None:
     """Add to the history of lines; what goes on saying the same is counted, not repeated."""
     rows = [
         {
-            "ad": event.line, "tur": event.kind, "cumle": event.sentence[:1000], "adet": event.count,
+            "sira": number, "ad": event.line, "tur": event.kind, "cumle": event.sentence[:1000], "adet": event.count,
             "ilk": event.first_at, "son": event.last_at,
         }
-        for event in events
+        for number, event in enumerate(events)
     ]  # fmt: skip
     if not rows:
         return
@@ -193,7 +194,7 @@ _EVENTS = text(
     """
     with yeni as (
         select b.baglanti_kodu, r.* from jsonb_to_recordset(cast(:rows as jsonb))
-            with ordinality as r(ad text, tur text, cumle text, adet int, ilk float8, son float8, sira bigint)
+            as r(sira int, ad text, tur text, cumle text, adet int, ilk float8, son float8)
         join baglanti b on b.baglanti_adi = r.ad
     ), son_olay as (
         select y.sira, e.baglanti_olayi_kodu from yeni y
