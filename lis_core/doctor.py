@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from lis_core.services import audit_chain
+from lis_core.services.audit_chain import Anchors
 from lis_core.settings import Settings
 from lis_core.storage.database import Database
 from lis_core.storage.embedded import EmbeddedServer
@@ -33,7 +34,7 @@ async def diagnose(settings: Settings) -> list[Finding]:
     server = EmbeddedServer(settings.data_dir / "pg") if settings.database_url is None else None
     try:
         url = settings.database_url or (server.start() if server is not None else "")
-        findings += await _database(url)
+        findings += await _database(url, Anchors.of(settings))
     except (OSError, RuntimeError) as error:
         findings.append(Finding(False, "veritabanı", f"gömülü PostgreSQL başlatılamadı: {error}"))
     finally:
@@ -56,7 +57,7 @@ def _folder(settings: Settings) -> Finding:
     return Finding(True, "veri klasörü", f"{folder}, {free / 1024**3:.0f} GiB boş")
 
 
-async def _database(url: str) -> list[Finding]:
+async def _database(url: str, anchors: Anchors) -> list[Finding]:
     database = Database(url, pool_size=1)
     try:
         async with database.reading() as session:
@@ -64,8 +65,7 @@ async def _database(url: str) -> list[Finding]:
             findings = [Finding(True, "veritabanı", f"PostgreSQL {version}")]
             if not await session.scalar(text("select to_regclass('denetim') is not null")):
                 return [*findings, Finding(False, "şema", "kurulmamış; 'numune db upgrade' çalıştırın.")]
-            broken = (await session.execute(text("select zincir, sira, sorun from denetim_dogrula() limit 20"))).all()
-            findings.append(_audit(broken, await session.scalar(text("select count(*) from denetim")) or 0))
+            findings += await _audit(database, session, anchors)
             late = await session.scalar(
                 text("select count(*) from giden_kutusu where bitti_zamani is null and deneme_sayisi > 5")
             )
@@ -92,8 +92,20 @@ async def _database(url: str) -> list[Finding]:
         await database.close()
 
 
-def _audit(broken: Sequence[Any], entries: int) -> Finding:
-    if broken:
-        where = "; ".join(f"{row.zincir} zinciri {row.sira}. satır: {row.sorun}" for row in broken)
-        return Finding(False, "denetim izi", where)
-    return Finding(True, "denetim izi", f"{entries} satır, zincirler sağlam")
+async def _audit(database: Database, session: AsyncSession, anchors: Anchors) -> list[Finding]:
+    """The chains, their anchors outside of the database, the partitions of the next months."""
+    problems = await audit_chain.verify(database)
+    moved = await audit_chain.compare_anchor(database, anchors)
+    entries = await session.scalar(text("select coalesce(sum(son_sira), 0) from denetim_zinciri")) or 0
+    chains = "; ".join(map(str, problems[:20])) if problems else f"{entries} satır, zincirler sağlam"
+    findings = [Finding(not problems, "denetim izi", chains)]
+    if moved:
+        findings.append(Finding(False, "denetim çapası", "; ".join(map(str, moved[:20]))))
+    elif anchors.file.exists():
+        findings.append(Finding(True, "denetim çapası", f"{anchors.file} veritabanı ile uyuşuyor"))
+    else:
+        words = f"{anchors.file} yok; 'numune audit nightly' her gece çalıştırılınca oluşur"
+        findings.append(Finding(True, "denetim çapası", words))
+    if stray := await audit_chain.stray_rows(session):
+        findings.append(Finding(False, "denetim bölümleri", f"{stray} satır bölümü açılmamış bir aya ait"))
+    return findings

@@ -14,10 +14,37 @@ create trigger numune_hareket_bosaltilamaz before truncate on numune_hareket for
 create trigger denetim_degismez before update or delete on denetim for each row execute function degistirilemez();
 create trigger denetim_bosaltilamaz before truncate on denetim for each statement execute function degistirilemez();
 create trigger ham_mesaj_silinmez before delete on ham_mesaj for each row execute function degistirilemez();
+
+-- The bytes of a message may go in two ways only: emptied, where a rule in force says that messages so old are not kept;
+-- or blackened, byte for byte and never longer or shorter, for a patient whose identity is erased in this transaction.
+create function ham_mesaj_korunur() returns trigger language plpgsql as $$
+declare
+    v_hasta text := nullif(current_setting('numune.kimligi_silinen', true), '');
+begin
+    if new.anahtar is distinct from old.anahtar or new.alinma_zamani is distinct from old.alinma_zamani then
+        null;
+    elsif new.icerik = ''::bytea and exists (
+        select from saklama_kurali k
+        where k.tur = 'ham_mesaj' and k.islem = 'icerik_sil' and k.gecerlilik_baslangici <= current_date
+          and (k.gecerlilik_sonu is null or k.gecerlilik_sonu >= current_date)
+          and old.alinma_zamani < now() - make_interval(days => k.saklama_gunu)
+    ) then
+        return new;
+    elsif v_hasta is not null and octet_length(new.icerik) = octet_length(old.icerik) and exists (
+        select from tetkik_sonuc s join istem_tetkik t using (istem_tetkik_kodu) join tetkik_istem i using (tetkik_istem_kodu)
+        join hasta h on h.hasta_kodu = i.hasta_kodu
+        where s.ham_mesaj_kodu = new.ham_mesaj_kodu and h.hasta_kodu = v_hasta::bigint
+          and h.anonimlesme_zamani = transaction_timestamp()
+    ) then
+        return new;
+    end if;
+    raise exception 'ham_mesaj satirlari silinemez ve degistirilemez' using errcode = 'integrity_constraint_violation';
+end $$;
+
 create trigger ham_mesaj_icerik_degismez before update on ham_mesaj for each row
     when (old.icerik is distinct from new.icerik or old.anahtar is distinct from new.anahtar
           or old.alinma_zamani is distinct from new.alinma_zamani)
-    execute function degistirilemez();
+    execute function ham_mesaj_korunur();
 
 -- Results name them without a foreign key, so they stay for ever; they are made passive instead.
 create trigger cihaz_silinmez before delete on cihaz for each row execute function degistirilemez();
