@@ -343,6 +343,10 @@ class Gateway:
 
     async def answer(self, book: LineBook, query: Query) -> list[bytes]:
         """The messages that answer a query: work, or the protocol's own way of saying that there is none."""
+        definition = self.definition_of(book.spec)
+        if not definition.answers:
+            book.note(f"Cihaz iş listesi sordu; {definition.key} tanımı yanıt vermez (yalnız dinler).")
+            return []
         try:
             orders = await self._answer_query(book.spec.name, query)
         except Exception:
@@ -353,7 +357,7 @@ class Gateway:
         for order in orders:
             if order.reason:
                 book.note(order.reason)
-        return self.write(self.definition_of(book.spec), query, orders)
+        return self.write(definition, query, orders)
 
     async def answers(self, book: LineBook, query: Query, message: Collected) -> tuple[list[bytes], list[Shipment]]:
         """What answers a query on its own connection, and the work that goes after it (HL7 LAW), perhaps elsewhere."""
