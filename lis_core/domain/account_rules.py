@@ -29,7 +29,7 @@ class AccountRules:
     belirtec_saat: int = 24
     """Life of a bearer token that a person asked for with his password."""
     ikinci_asama: tuple[str, ...] = ()
-    """Roles (`yonetici`, `uzman` ...) and groups whose people need a second factor; `*` = everybody."""
+    """Codes of permission groups (`SISTEM_YONETICISI`, `UZMAN` ...) whose members need a second factor; `*` = all."""
     cihaz_hatirlama_gun: int = 0
     """Days a browser may be trusted with the second factor; 0 = it is asked at every sign-in."""
     destek_en_cok_saat: int = 8
@@ -73,8 +73,9 @@ class AccountRules:
         return timedelta(hours=self.belirtec_saat)
 
     def needs_second_factor(self, names: Collection[str]) -> bool:
-        """True for somebody who holds one of these roles or belongs to one of these groups."""
-        return "*" in self.ikinci_asama or not set(self.ikinci_asama).isdisjoint(names)
+        """True for a member of groups with these codes."""
+        wanted = {word.upper() for word in self.ikinci_asama}
+        return "*" in wanted or not wanted.isdisjoint(name.upper() for name in names)
 
 
 def _checked(name: str, value: object, default: object) -> object:

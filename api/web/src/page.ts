@@ -13,12 +13,12 @@ export function formToken(): string {
 }
 
 /** Fetches a part of a page. Anything but an answer of ours (a broken line, a proxy's page) is null. */
-export async function part(path: string, form?: FormData | URLSearchParams): Promise<{ status: number; html: string } | null> {
+export async function part(path: string, form?: FormData | URLSearchParams, idle = false): Promise<{ status: number; html: string } | null> {
   try {
     const answer = await fetch(path, {
       method: form ? "POST" : "GET",
       body: form ?? null,
-      headers: { "HX-Request": "true", "X-Form-Token": formToken() },
+      headers: { "HX-Request": "true", "X-Form-Token": formToken(), ...(idle ? { "X-Idle": "1" } : {}) }, // idle: nobody works
       credentials: "same-origin",
     });
     const away = answer.headers.get("HX-Redirect");
