@@ -1,7 +1,7 @@
 """What every address of the application asks of who calls it, declared where the address is and readable from outside.
 
-A handler says `needs(P.X)`, or `public("why")`, or `signed_in_only("why")`; `access_of(route)` reads it back, and the
-test of the whole matrix walks the routes with it. A route that declares nothing fails the suite.
+A handler says `needs(P.X)`, or `public("why")`, or `signed_in_only("why")`; `doors_of(app)` reads it back, and the
+test of the whole matrix walks the addresses with it. A route that declares nothing fails the suite.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from enum import Enum
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
-from fastapi.routing import APIRoute
+from fastapi.routing import iter_route_contexts
 
 from api.auth import CurrentActor
 from lis_core.domain.permissions import P
@@ -104,9 +105,28 @@ OUTSIDE = {
 """What is served without a handler of ours."""
 
 
-def access_of(route: APIRoute) -> tuple[Access, ...]:
-    """Everything that this route declares: all of it must hold. Empty = nothing is declared, which is a fault."""
-    return tuple(_found(route.dependant))
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One address with one method, and everything that it asks: all of it must hold. Empty = a fault."""
+
+    method: str
+    path: str
+    access: tuple[Access, ...]
+
+    def admits(self, actor: Actor | None) -> bool:
+        return all(one.admits(actor) for one in self.access)
+
+
+def doors_of(app: FastAPI) -> Iterator[Door]:
+    """Every address of the application, as it is served."""
+    for route in iter_route_contexts(app.routes):
+        path = route.path or ""
+        dependant = getattr(route, "dependant", None)
+        access = tuple(_found(dependant)) if dependant is not None else ()
+        if path in OUTSIDE:
+            access = (OUTSIDE[path],)
+        for method in sorted(getattr(route, "methods", None) or {"GET"}):
+            yield Door(method, path, access)
 
 
 def _found(dependant: Dependant) -> Iterator[Access]:

@@ -201,6 +201,8 @@ class Inbox:
     async def _apply(self, work: Work, message: Message, sender: str) -> Outcome:
         self._check(message)
         kind, event, _ = message.type
+        for permission in RIGHTS_OF_MESSAGE[kind, event]:
+            work.actor.must(permission)
         hospital = self._settings.of(sender)
         if kind == "ADT":
             merge = event == "A40"

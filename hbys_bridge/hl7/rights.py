@@ -17,7 +17,7 @@ RIGHTS_OF_MESSAGE: Mapping[tuple[str, str], tuple[P, ...]] = MappingProxyType(
         ("ORM", "O01"): _ORDERS,
         ("ADT", "A08"): (P.PATIENT_CHANGE,),
         ("ADT", "A31"): (P.PATIENT_CHANGE,),
-        ("ADT", "A40"): (P.PATIENT_CHANGE,),
+        ("ADT", "A40"): (P.PATIENT_CHANGE, P.PATIENT_ENTER),
     }
 )
 """Message type and event -> what it may do here."""

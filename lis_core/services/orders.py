@@ -17,12 +17,24 @@ from sqlalchemy.dialects.postgresql import insert as pg_insert
 from barcode.numbers import clean_scan, tube_barcode, valid_number
 from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError
+from lis_core.domain.permissions import About, P
 from lis_core.domain.states import TEST_STATE_OF_TUBE, Priority, TestState, TubeState
 from lis_core.services import numbering
 from lis_core.services.catalog import Catalog, CatalogTest, catalog
 from lis_core.services.patients import PatientData, find_or_register
+from lis_core.services.rights import valid_on
+from lis_core.settings import ISTANBUL
 from lis_core.storage.database import Work
-from lis_core.storage.tables import BarcodeRange, Order, OrderedTest, Patient, Physician, Tube, Unit
+from lis_core.storage.tables import (
+    BarcodeRange,
+    Order,
+    OrderedTest,
+    Patient,
+    Physician,
+    PhysicianUnit,
+    Tube,
+    Unit,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +93,15 @@ async def place_order(work: Work, request: OrderRequest) -> PlacedOrder:
     """Register the patient where needed, the order, its tubes and tests, in one transaction.
 
     Raises NO_TESTS, UNKNOWN_TEST, TEST_PASSIVE, UNKNOWN_PHYSICIAN, UNKNOWN_UNIT, BAD_NUMBER, NUMBER_TAKEN,
-    HOSPITAL_NUMBER_TAKEN, and what `find_or_register` raises.
+    HOSPITAL_NUMBER_TAKEN, NOT_ALLOWED (also: a physician or unit that is not his), and what `find_or_register` raises.
     """
+    work.actor.must(P.ORDER_ENTER)
     known = await catalog(work.session)
     warnings: list[str] = []
     wanted = _expand(known, request.tests, warnings)
     physician = await _physician(work, request.physician)
     unit_id = await _unit(work, request.unit, physician)
+    await _must_order_for(work, physician, unit_id)
     tube_codes = _tube_codes(known, wanted)
     number = await _number(work, request.number, tube_codes)
     patient = await find_or_register(work, request.patient)
@@ -128,12 +142,13 @@ async def add_tests(work: Work, number: str, codes: Sequence[str]) -> PlacedOrde
     """Add tests to an order; a new tube only where no usable tube of the needed kind is there.
 
     A test that the order already has is left as it is (with a warning); a rejected one is wanted again.
-    Raises NOT_FOUND, ORDER_CLOSED, TEST_CANCELLED, UNKNOWN_TEST, TEST_PASSIVE, NO_TESTS, NUMBER_TAKEN.
+    Raises NOT_FOUND, NOT_ALLOWED, ORDER_CLOSED, TEST_CANCELLED, UNKNOWN_TEST, TEST_PASSIVE, NO_TESTS, NUMBER_TAKEN.
     """
     known = await catalog(work.session)
     warnings: list[str] = []
     wanted = _expand(known, codes, warnings)
     order = await locked_order(work, number)
+    work.actor.must(P.ORDER_CHANGE, _about(order))
     rows = await _locked_tests(work, order.id)
     if rows and all(row.state is TestState.CANCELLED for row in rows):
         raise NumuneError(errors.ORDER_CLOSED, number=order.number)
@@ -173,12 +188,13 @@ async def add_tests(work: Work, number: str, codes: Sequence[str]) -> PlacedOrde
 async def cancel_tests(work: Work, number: str, codes: Sequence[str] | None, reason: str) -> list[str]:
     """Cancel tests or panels of an order, None = all of it. Returns the codes that this call cancelled.
 
-    Raises REASON_NEEDED, NOT_FOUND, UNKNOWN_TEST (a code that the order has not), ORDER_HAS_RESULTS.
+    Raises REASON_NEEDED, NOT_FOUND, NOT_ALLOWED, UNKNOWN_TEST (a code that the order has not), ORDER_HAS_RESULTS.
     """
     if not reason.strip():
         raise NumuneError(errors.REASON_NEEDED)
     known = await catalog(work.session)
     order = await locked_order(work, number)
+    work.actor.must(P.ORDER_CHANGE, _about(order))
     rows = await _locked_tests(work, order.id)
     chosen = rows if codes is None else _chosen(known, rows, codes)
     with_results = [known.test_by_id[row.test_id].code for row in chosen if row.runs]
@@ -298,6 +314,30 @@ async def _unit(work: Work, code: str | None, physician: Physician | None) -> in
             raise NumuneError(errors.UNKNOWN_UNIT, unit=code)
         return unit_id
     return work.actor.unit_id or (physician.unit_id if physician else None)
+
+
+async def _must_order_for(work: Work, physician: Physician | None, unit_id: int | None) -> None:
+    """Raises NOT_ALLOWED where the order would be in the name of a physician, or of a unit, that this person has
+    nothing to do with: each unit orders for its own physicians only (2.8.16a)."""
+    rights = work.actor.rights
+    if rights.unlimited(P.ORDER_ENTER):
+        return
+    if unit_id is not None and unit_id not in rights.person.unit_ids:
+        rights.must(P.ORDER_ENTER, About(unit_id=unit_id))
+    if physician is None or physician.id == work.actor.physician_id:
+        return
+    further = await work.session.scalars(
+        select(PhysicianUnit.unit_id).where(
+            PhysicianUnit.physician_id == physician.id, valid_on(PhysicianUnit, work.now.astimezone(ISTANBUL).date())
+        )
+    )
+    if not any(rights.may(P.ORDER_ENTER, About(unit_id=unit)) for unit in (physician.unit_id, *further) if unit):
+        raise rights.refusal(P.ORDER_ENTER)
+
+
+def _about(order: Order) -> About:
+    """Whose an order is, for the decision about it."""
+    return About(unit_id=order.unit_id, physician_id=order.physician_id, ordered_by_id=order.ordered_by_id)
 
 
 async def _number(work: Work, given: str | None, tube_codes: Sequence[str]) -> str:

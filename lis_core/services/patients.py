@@ -15,6 +15,7 @@ from sqlalchemy import or_, select, text, update
 from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError
 from lis_core.domain.identity import tc_problem
+from lis_core.domain.permissions import P
 from lis_core.domain.turkish import search_key
 from lis_core.settings import ISTANBUL
 from lis_core.storage.database import Work
@@ -55,8 +56,8 @@ async def find_or_register(work: Work, data: PatientData) -> Patient:
     """The patient with this T.C., hospital or passport number, registered where nobody has it yet.
 
     The row comes locked for the rest of the transaction, so that a merge waits for the order that is being given.
-    Raises BAD_TC, NO_PATIENT_FIELD, INVALID_INPUT; PATIENT_MISMATCH where the known person has another name, birth
-    date or sex, or where the numbers belong to different people.
+    Raises BAD_TC, NO_PATIENT_FIELD, INVALID_INPUT, NOT_ALLOWED; PATIENT_MISMATCH where the known person has
+    another name, birth date or sex, or where the numbers belong to different people.
     """
     data = _cleaned(data, work.now.astimezone(ISTANBUL).date())
     if not data.given_name or not data.family_name:
@@ -88,8 +89,9 @@ async def find_or_register(work: Work, data: PatientData) -> Patient:
 async def update_patient(work: Work, data: PatientData) -> Patient:
     """Correct a known person's data (ADT^A08); what `data` does not say stays.
 
-    Raises NOT_FOUND, BAD_TC, PATIENT_MISMATCH (the numbers belong to different people).
+    Raises NOT_FOUND, NOT_ALLOWED, BAD_TC, PATIENT_MISMATCH (the numbers belong to different people).
     """
+    work.actor.must(P.PATIENT_CHANGE)
     data = _cleaned(data, work.now.astimezone(ISTANBUL).date())
     await _lock_numbers(work, data)
     patient = await _only_one(work, data)
@@ -105,9 +107,11 @@ async def update_patient(work: Work, data: PatientData) -> Patient:
 async def merge_patients(work: Work, survivor: PatientData, merged: PatientData) -> Patient:
     """Two records of one person become one (ADT^A40): orders move to the survivor, the other points to it.
 
-    Repeating the same merge is harmless. Raises NOT_FOUND (the merged record), PATIENT_MISMATCH (two different T.C.
-    numbers are two people until a person says otherwise), PATIENT_MERGED (it went into somebody else).
+    Repeating the same merge is harmless. Raises NOT_ALLOWED, NOT_FOUND (the merged record), PATIENT_MISMATCH
+    (two different T.C. numbers are two people until a person says otherwise), PATIENT_MERGED (it went into somebody
+    else).
     """
+    work.actor.must(P.PATIENT_CHANGE)
     today = work.now.astimezone(ISTANBUL).date()
     old = await _only_one(work, _cleaned(merged, today), follow=False)
     if old is None:
@@ -269,6 +273,7 @@ def _mismatch(data: PatientData, known: Patient) -> NumuneError:
 
 
 async def _register(work: Work, data: PatientData) -> Patient:
+    work.actor.must(P.PATIENT_ENTER)
     patient = Patient(**_values(data))
     work.session.add(patient)
     await work.session.flush()

@@ -127,7 +127,8 @@ async def load_book(session: AsyncSession, version: int, day: date) -> RightsBoo
     return replace(book, givers=await _givers(session, book))
 
 
-def _valid(table: type[GroupMember] | type[PermissionEntry] | type[PhysicianUnit], day: date) -> ColumnElement[bool]:
+def valid_on(table: type[GroupMember] | type[PermissionEntry] | type[PhysicianUnit], day: date) -> ColumnElement[bool]:
+    """Rows that hold on this day: begun, not over, not ended."""
     ended = true() if table is PhysicianUnit else table.ended_at.is_(None)  # type: ignore[union-attr]
     return and_(
         ended,
@@ -143,7 +144,7 @@ async def _entries(
     rows = await session.execute(
         select(PermissionEntry, func.concat_ws(" ", User.given_name, User.family_name))
         .outerjoin(User, User.id == PermissionEntry.given_by_id)
-        .where(_valid(PermissionEntry, day))
+        .where(valid_on(PermissionEntry, day))
         .order_by(PermissionEntry.id)
         .execution_options(populate_existing=True)
     )
@@ -172,7 +173,7 @@ async def _memberships(
     """Of users, and of groups in groups."""
     rows = await session.execute(
         select(GroupMember.user_id, GroupMember.member_group_id, GroupMember.group_id, GroupMember.benches)
-        .where(_valid(GroupMember, day))
+        .where(valid_on(GroupMember, day))
         .order_by(GroupMember.id)
     )
     users: defaultdict[int, list[Membership]] = defaultdict(list)
@@ -215,7 +216,7 @@ async def person_of(session: AsyncSession, user_id: int, day: date) -> Person:
     if physician_id is None:
         return Person(user_id)
     first = select(Physician.unit_id).where(Physician.id == physician_id, Physician.unit_id.is_not(None))
-    more = select(PhysicianUnit.unit_id).where(PhysicianUnit.physician_id == physician_id, _valid(PhysicianUnit, day))
+    more = select(PhysicianUnit.unit_id).where(PhysicianUnit.physician_id == physician_id, valid_on(PhysicianUnit, day))
     units = (await session.scalars(first.union(more))).all()
     return Person(user_id, physician_id, frozenset(unit for unit in units if unit is not None))
 

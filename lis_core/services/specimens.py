@@ -58,11 +58,12 @@ async def move_tube(
     Its tests that have no result yet follow. Scanning again for the same move changes nothing; `tube.repeats` then
     holds the event of the first time (when, by whom). `position`: rack and place, where it was put.
     Raises UNKNOWN_BARCODE, NUMBER_IS_NOT_A_TUBE (an order's number, and not exactly one tube it can mean),
-    BAD_TUBE_MOVE, REASON_NEEDED.
+    BAD_TUBE_MOVE, REASON_NEEDED, NOT_ALLOWED.
     """
     reason = (reason or "").strip() or None
     if to in _NEED_REASON and reason is None:
         raise NumuneError(errors.REASON_NEEDED)
+    work.actor.must(PERMISSION_OF_MOVE[to])
     tube, order_number = await _locked_tube(work, barcode)
     if tube.state is to or (tube.state is TubeState.CONDITIONAL and to is TubeState.RECEIVED and reason is None):
         # A second scan never turns a reservation into a plain acceptance; that takes a reason.

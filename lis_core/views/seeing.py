@@ -12,14 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from sqlalchemy import ColumnElement, Select, and_, false, literal_column, not_, or_, select
 
 from lis_core.domain.permissions import About, Extent, P, Reach
 from lis_core.domain.states import TestState
 from lis_core.domain.visibility import RELEASED, UNAPPROVED, visible_states
-from lis_core.settings import ISTANBUL
+from lis_core.services.rights import today, valid_on
 from lis_core.storage.database import Actor
 from lis_core.storage.tables import Order, OrderedTest, Physician, PhysicianUnit
 
@@ -135,11 +134,8 @@ class Sight:
 
 def works_in(unit_ids: list[int]) -> Select[int]:
     """Physicians whose further unit is one of these today (2.8.16b)."""
-    day = datetime.now(ISTANBUL).date()
     return select(PhysicianUnit.physician_id).where(
-        PhysicianUnit.unit_id.in_(unit_ids),
-        or_(PhysicianUnit.valid_from.is_(None), PhysicianUnit.valid_from <= day),
-        or_(PhysicianUnit.valid_until.is_(None), PhysicianUnit.valid_until >= day),
+        PhysicianUnit.unit_id.in_(unit_ids), valid_on(PhysicianUnit, today())
     )
 
 
