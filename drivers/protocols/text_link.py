@@ -240,6 +240,8 @@ class TextLink:
                 break  # a codec that takes nothing must not spin
         if not (self._in or self._message_bytes):
             self._timers.pop("listen", None)
+        else:
+            self._timers.setdefault("listen", now + self._listen_limit)
         self._advance(now)
         return self._told()
 
