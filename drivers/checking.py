@@ -51,6 +51,11 @@ def _check_parts(file: DefinitionFile) -> None:
         return
     if "query" in file.directions and (file.query is None or file.answer is None):
         raise DefinitionError("directions içinde query varsa [query] ve [answer] gereklidir")
+    law = file.answer.law if file.answer is not None else None
+    if law is not None and "results" not in file.directions:
+        raise DefinitionError("LAW cihazı sonuç bildirir (LAB-29): directions içinde results olmalıdır")
+    if law is not None and law.options and "bi-directional" not in law.options:
+        raise DefinitionError("[answer.law] options: seçenekler ancak bi-directional ile birlikte olabilir")
     if file.query is not None and not file.query.specimen:
         raise DefinitionError("[query] specimen gereklidir")
     if file.query is not None and file.protocol == "hl7" and not file.query.on:

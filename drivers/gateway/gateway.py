@@ -207,7 +207,7 @@ class Gateway:
         if message.whole:
             reading = definition.read(message.text)
         whole = message.whole and (reading is None or reading.whole)
-        law = self.law.read(definition, message.text, reading) if reading is not None else None
+        law = self.law.read(definition, message.text, reading, book) if reading is not None else None
         if law is not None and law.problem and reading is not None:
             reading.problem = reading.problem or law.problem
         return (

@@ -42,6 +42,7 @@ class LawManager:
         self._work: dict[str, WorkLine] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._answered: OrderedDict[bytes, list[bytes]] = OrderedDict()
+        self._serials: dict[str, set[str]] = {}
 
     # ---- lines
 
@@ -83,7 +84,9 @@ class LawManager:
         sender = fields[2].decode("utf-8", "replace").split("^")[0].strip() if len(fields) > 2 else ""
         return str(senders.get(sender, book.spec.name))
 
-    def read(self, definition: Definition, text: bytes, reading: Reading) -> LawReading | None:
+    def read(
+        self, definition: Definition, text: bytes, reading: Reading, book: LineBook | None = None
+    ) -> LawReading | None:
         """Judge a message and read its work steps; corrects `reading`. None for a line that is not LAW."""
         law = law_of(definition.file)
         if law is None:
@@ -96,7 +99,22 @@ class LawManager:
             if reading.kind != "ack":
                 reading.kind = "other"
         reading.queries = [refined(query) for query in reading.queries]
+        if book is not None:
+            self._look_at_devices(book, read)
         return read
+
+    def _look_at_devices(self, book: LineBook, read: LawReading) -> None:
+        """A serial number that this line never showed is told to people (LAW-F.80): a module was changed, or another
+        analyser talks here. `seri_numaralari` of the line names those that are expected."""
+        expected = set(book.spec.settings.get("seri_numaralari", ()))
+        seen = self._serials.setdefault(book.spec.name, set())
+        for serial in {detail.serial for step in read.steps for detail in step.results if detail.serial}:
+            if serial in seen:
+                continue
+            seen.add(serial)
+            if serial not in expected:
+                tell = book.trouble if expected else book.note
+                tell(f"Bu hatta {serial} seri numaralı bir cihazdan sonuç geldi.")
 
     def take_answer(self, text: bytes) -> None:
         """An answer to a message of ours, on whatever connection it came."""
