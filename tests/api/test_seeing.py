@@ -24,6 +24,7 @@ UNAPPROVED = (TestState.RESULTED, TestState.TECHNICALLY_APPROVED)
 LABORATORY = {Job.TECHNICIAN, Job.SPECIALIST, Job.CHIEF}
 CLINICIANS = {Job.CLINICIAN, Job.FAMILY_PHYSICIAN}
 
+_NOBODY = Person()
 _NUMBERS = {job: number for number, job in enumerate(Job)}
 _GROUPS = {
     _NUMBERS[one.code]: Group(
@@ -36,7 +37,7 @@ _GROUPS = {
 }
 
 
-def sight(*jobs: Job, benches: frozenset[str] | None = None, person: Person = Person()) -> Sight:
+def sight(*jobs: Job, benches: frozenset[str] | None = None, person: Person = _NOBODY) -> Sight:
     memberships = [Membership(_NUMBERS[job], benches) for job in jobs]
     return Sight(Actor(name="deneme", rights=Rights(inherited((), memberships, _GROUPS), person)))
 
