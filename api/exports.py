@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
-import xlsxwriter
+import xlsxwriter  # type: ignore[import-untyped]
 
 BEGINS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What a spreadsheet takes for the begin of a formula (also after blanks)."""

@@ -269,7 +269,7 @@ def _copy(
     question = f"copy (select {', '.join(columns.values())} from {table} t {joins}) to stdout (format binary)"
     into = f"copy {table} ({', '.join(columns)}) from stdin (format binary)"
     with source.cursor() as reading, target.cursor() as writing:
-        with reading.copy(question) as out, writing.copy(into) as copy:  # type: ignore[arg-type]
+        with reading.copy(question) as out, writing.copy(into) as copy:
             for part in out:
                 copy.write(part)
         return writing.rowcount
@@ -358,4 +358,4 @@ def _sequences(target: psycopg.Connection) -> None:
     """New rows of the copy come after those that were copied."""
     for table, column, sequence in target.execute(_IDENTITIES).fetchall():
         if table in TABLES:
-            target.execute(f"select setval('{sequence}', (select coalesce(max({column}), 0) + 1 from {table}), false)")  # type: ignore[arg-type]
+            target.execute(f"select setval('{sequence}', (select coalesce(max({column}), 0) + 1 from {table}), false)")

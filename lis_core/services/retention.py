@@ -236,7 +236,8 @@ _FREE_TEXT: Sequence[str] = (
     "from jsonb_each(klinik_bilgi) where jsonb_typeof(value) in ('boolean', 'number')) where hasta_kodu = any(:ids)",
     f"update hbys_mesaj set icerik = '', cevap = null, aciklama = null where tetkik_istem_kodu in {_ORDERS}",
     "update eslesmeyen_sonuc set icerik = icerik - 'patient' - 'comments', aciklama = '' "
-    "where durum <> 'bekliyor' and tetkik_sonuc_kodu in (select s.tetkik_sonuc_kodu from tetkik_sonuc s join istem_tetkik t using (istem_tetkik_kodu) "
+    "where durum <> 'bekliyor' and tetkik_sonuc_kodu in ("
+    "select s.tetkik_sonuc_kodu from tetkik_sonuc s join istem_tetkik t using (istem_tetkik_kodu) "
     f"where t.tetkik_istem_kodu in {_ORDERS})",
     "delete from giden_kutusu where bitti_zamani is not null and sira_anahtari in "
     f"(select numune_numarasi from tetkik_istem where tetkik_istem_kodu in {_ORDERS})",
