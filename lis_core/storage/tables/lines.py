@@ -73,9 +73,9 @@ class LineTrial(Base):
 
     id: Mapped[int] = key("baglanti_denemesi")
     name: Mapped[str] = mapped_column("baglanti_adi", String(60), server_default="", comment="Hattin adi; bos = yeni")
-    kind: Mapped[str] = mapped_column("baglanti_turu", String(20), comment="tcp-sunucu, tcp-istemci, seri")
-    protocol: Mapped[str] = mapped_column("protokol", String(10), comment="astm, hl7")
-    address: Mapped[str] = mapped_column("adres", comment="sunucu:port ya da seri port yolu")
+    kind: Mapped[str] = mapped_column("baglanti_turu", String(20), comment="tcp-sunucu, tcp-istemci, seri, klasor")
+    protocol: Mapped[str] = mapped_column("protokol", String(10), comment="astm, hl7, metin, tablo")
+    address: Mapped[str] = mapped_column("adres", comment="sunucu:port, seri port ya da klasor yolu")
     settings: Mapped[dict[str, Any]] = mapped_column("ayarlar", JSONB, server_default="{}", comment="Hat ayarlari")
     seconds: Mapped[int] = mapped_column("sure_saniye", Integer, comment="En cok kac saniye denenecegi")
     asked_by_id: Mapped[int | None] = mapped_column("kullanici_kodu", BigInteger, comment="Isteyen kullanici")
