@@ -18,6 +18,7 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from api import errors, live, rest, screens
 from api.access import public
+from api.account_context import check_settings
 from api.context import AppContext, database_of
 from api.live import LiveHub
 from api.metrics import LABORATORY
@@ -62,6 +63,7 @@ def create_app(
         ],
     )
     app.state.numune = AppContext(database, settings, hub or LiveHub(database), gateway)
+    check_settings(app)
     LABORATORY.gateway = gateway if isinstance(gateway, Gateway) else None
     errors.install(app, getattr(screens, "error_page", errors.plain_page))
     app.include_router(rest.router)
