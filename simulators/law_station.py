@@ -257,13 +257,24 @@ class LawStation:
     ) -> Message:  # fmt: skip
         """LAB-27; the RSP."""
         self.asked.add(container)
+        lines = self.query_lines(
+            container, kind=kind, rack=rack, position=position, tray=tray, tray_position=tray_position,
+            location=location, isolate=isolate, system=system, tag=tag, rcp=rcp,
+        )  # fmt: skip
+        return (await self.exchange(lines))[0]
+
+    def query_lines(
+        self, container: str = "", *, kind: str = "WOS", rack: str = "", position: str = "", tray: str = "",
+        tray_position: str = "", location: str = "", isolate: str = "", system: str = "IHELAW", tag: str | None = None,
+        rcp: str = "I",
+    ) -> list[str]:  # fmt: skip
+        """The segments of a query."""
         tag = uuid4().hex if tag is None else tag
         query = segment(
             "QPD", f1=f"{kind}^{kind.replace('_', ' ').title()}^{system}", f2=tag, f3=escape(container), f4=rack,
             f5=position, f6=tray, f7=tray_position, f8=location, f9=isolate,
         ).rstrip("|")  # fmt: skip
-        lines = [self.header("QBP^Q11^QBP_Q11", "LAB-27^IHE"), query, segment("RCP", f1=rcp, f3="R^Real Time^HL70394")]
-        return (await self.exchange(lines))[0]
+        return [self.header("QBP^Q11^QBP_Q11", "LAB-27^IHE"), query, segment("RCP", f1=rcp, f3="R^Real Time^HL70394")]
 
     def result_lines(
         self, container: str, results: Sequence[LawResult], *, role: str = "P", number: int = 1, sac: bool = True,

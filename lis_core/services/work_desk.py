@@ -18,17 +18,9 @@ from drivers.messages import Query, Shipment, StepAnswer, WorkOrder, WorkTest
 from lis_core.domain.states import PENDING
 from lis_core.services.catalog import Catalog, CatalogInstrument, catalog
 from lis_core.services.routing import ROUTER, answer_query
-from lis_core.services.work_steps import assign, give_back, move, plan_successor
+from lis_core.services.work_steps import PLACED, assign, give_back, move, plan_successor
 from lis_core.storage.database import Database, Work
 
-_PLACED = """
-select n.barkod from numune_hareket h join tetkik_numune n using (tetkik_numune_kodu)
-where h.raf = %s and h.pozisyon = %s and h.islem_zamani > now() - interval '24 hours'
-  and not exists (select from numune_hareket s where s.tetkik_numune_kodu = h.tetkik_numune_kodu
-      and s.numune_hareket_kodu > h.numune_hareket_kodu and s.raf is not null
-      and (s.raf, s.pozisyon) is distinct from (h.raf, h.pozisyon))
-order by h.islem_zamani desc, h.numune_hareket_kodu desc limit 1
-"""
 _CHILD = """
 select n.tetkik_numune_kodu, u.barkod, array(select t.tetkik_kodu from istem_tetkik t
     where t.tetkik_numune_kodu = n.tetkik_numune_kodu)
@@ -137,7 +129,7 @@ class WorkDesk:
                     return None, row[1] or "", row[0]
                 asked = msgspec.structs.replace(query, specimens=[query.isolate], tests=codes)
                 return asked, row[1] or "", row[0]
-            row = await (await raw.execute(_PLACED, [query.rack, query.position])).fetchone()
+            row = await (await raw.execute(PLACED, [query.rack, query.position])).fetchone()
         if row is None:
             return None, "", None
         return msgspec.structs.replace(query, specimens=[row[0]]), "", None

@@ -29,6 +29,15 @@ HELD = ("kabul", "calisiyor", "belirsiz", "iptal_bekliyor")
 """The analyser has the step, or may have it: it is not offered again (LAW-F.36)."""
 OPEN = list(OPEN_STATES)
 
+PLACED = """
+select n.barkod from numune_hareket h join tetkik_numune n using (tetkik_numune_kodu)
+where h.raf = %s and h.pozisyon = %s and h.islem_zamani > now() - interval '24 hours'
+  and not exists (select from numune_hareket s where s.tetkik_numune_kodu = h.tetkik_numune_kodu
+      and s.numune_hareket_kodu > h.numune_hareket_kodu and s.raf is not null
+      and (s.raf, s.pozisyon) is distinct from (h.raf, h.pozisyon))
+order by h.islem_zamani desc, h.numune_hareket_kodu desc limit 1
+"""
+"""Barcode of the tube that was put into a rack (or tray) and position last, and has not been moved since."""
 _STEPS = """
 select is_adimi_kodu, adim_numarasi, istem_tetkik_kodu, tekrar_sirasi, durum from is_adimi
 where cihaz_kodu = %s and istem_tetkik_kodu = any(%s) and durum = any(%s) order by is_adimi_kodu for update

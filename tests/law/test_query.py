@@ -94,11 +94,9 @@ async def test_query_all_gives_all_work_of_this_analyser_and_none_of_another(law
 
     assert rsp.first("QPD").line.count("|") == 2  # QPD-1 and QPD-2 only
     assert fields(rsp, "QPD", 1) == ["WOS_ALL"] and rsp.code == "AA"
-    mine = {tube for order in one.orders() for tube in fields(order, "SAC", 3)}
-    tests = [code for order in one.orders() for code in fields(order, "OBR", 4)]
-    assert set(tubes) <= mine and other not in mine
-    assert {"GLU", "UREA", "CREA", "NA", "K"} <= set(tests) and not {"ALT", "TSH", "FT4"} & set(tests[:5])
-    assert two.orders() == []
+    given = {fields(order, "SAC", 3)[0]: set(fields(order, "OBR", 4)) for order in one.orders()}
+    assert [given.get(tube) for tube in tubes] == [{"GLU", "UREA"}, {"CREA", "NA"}, {"K"}]
+    assert other not in given and two.orders() == []
 
 
 @proves("LAB27-006", "LAW-F.33", "LAW-F.41")
@@ -189,14 +187,10 @@ async def test_an_isolate_is_offered_its_own_work_and_none_of_its_parent(pair: P
 
 
 @proves("LAW-F.26")
-async def test_a_thousand_queries_have_a_thousand_tags(pair: Pair) -> None:
-    _, station = pair
-    for _ in range(20):
-        await station.ask("26000999")
-    tags = {fields(raw, "QPD", 2)[0] for raw in station.sent if b"QBP" in raw}
-    from uuid import uuid4
-
-    tags |= {uuid4().hex for _ in range(980)}  # the simulator makes them so
+def test_a_thousand_queries_have_a_thousand_tags() -> None:
+    station = LawStation(0)
+    queries = ["".join(f"{line}\r" for line in station.query_lines(f"2600{n:04}")).encode() for n in range(1000)]
+    tags = {raw.split(b"\rQPD|")[1].split(b"|")[1] for raw in queries}
     assert len(tags) == 1000 and all(0 < len(tag) <= 32 for tag in tags)
 
 

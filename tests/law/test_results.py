@@ -14,6 +14,7 @@ from drivers.definition import Catalog
 from drivers.law_reading import law_of, read_law
 from drivers.protocols import hl7
 from drivers.protocols.law import read_report
+from lis_core.services.work_steps import place_tube
 from simulators.law_station import LawResult, LawStation, obx
 from simulators.segments import segment
 from tests.drivers.conftest import capture
@@ -71,6 +72,20 @@ async def test_what_nobody_ordered_through_us_is_matched_by_tube_and_test(pair: 
     assert [ack.code for ack in acks] == ["AA"] * 3
     assert [len(await lab.results(tube)) for tube in tubes] == [1, 1, 1]
     assert await lab.value("select count(*) from is_adimi") == 0  # no step was invented
+
+
+@proves("LAW-F.65")
+async def test_a_result_without_a_number_is_matched_by_the_place_of_its_tube(pair: Pair) -> None:
+    lab, station = pair
+    tube = await lab.tube("GLU")
+    async with lab.database.work(await lab.actor("teknisyen")) as work:
+        await place_tube(work, tube, "R0412", "3")
+    for position in ("3", "4"):
+        lines = station.result_lines("", [gl(f"5.{position}")], rack="R0412", position=position)
+        assert (await station.report(lines)).code == "AA"
+    await lab.settled()
+    assert [row.tetkik_sonucu for row in await lab.results(tube)] == ["5.3"]
+    assert [row.neden for row in await lab.waiting()] == ["numunesiz"]  # nobody is known to stand at position 4
 
 
 @proves("LAW-F.65")
@@ -387,7 +402,7 @@ def test_other_orders_of_segments_say_the_same() -> None:
     ]
 
     def said(raw: str) -> tuple[str, str, list[str]]:
-        [(specimen, order)] = read_report(hl7.parse(raw.encode())).orders()
+        [(_specimen, order)] = read_report(hl7.parse(raw.encode())).orders()
         [one] = order.results
         return one.segment.get(5), one.dilution, [lot.lot for lot in one.lots]
 
@@ -570,7 +585,7 @@ async def test_a_picture_is_kept_and_is_no_result(pair: Pair, catalog: Catalog) 
     assert [row.test for row in await lab.results(tube)] == ["GLU"]
 
     oul = next(raw for raw in station.sent if b"OUL^R22" in raw)
-    reading, read = law_reading(catalog, "generic-law", oul)
+    reading, _read = law_reading(catalog, "generic-law", oul)
     [picture] = [one for one in reading.observations if one.attachment]
     assert picture.kind == "event" and picture.value is None and picture.reference == steps["GLU"]
     assert base64.b64decode(picture.attachment.partition(",")[2]) == png()
