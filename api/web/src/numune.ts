@@ -2,6 +2,7 @@
 
 import htmx from "htmx.org";
 import { acceptance } from "./acceptance";
+import { account } from "./account";
 import { approval } from "./approval";
 import { entry } from "./entry";
 import { openPanel, watchKeys } from "./keys";
@@ -10,6 +11,8 @@ import { merge, restore, watchLists } from "./lists";
 import { all, formToken, isWriting, one, part } from "./page";
 import { watchScanner } from "./scan";
 import { sound } from "./sound";
+import { switches, traffic } from "./traffic";
+import { workshop } from "./workshop";
 
 interface Configured {
   ctx: { request: { headers: Record<string, string> } };
@@ -28,7 +31,7 @@ function watchParts(): void {
 }
 
 async function renew(place: HTMLElement): Promise<void> {
-  const loaded = await part(place.dataset["refresh"] ?? "");
+  const loaded = await part(place.dataset["refresh"] ?? "", undefined, true);
   if (!loaded || loaded.status !== 200) return;
   if (place.matches("[data-list]")) {
     merge(place, loaded.html, true);
@@ -92,8 +95,12 @@ function start(): void {
   watchDetails();
   watchLists();
   acceptance();
+  account();
   entry();
   watchParts();
+  traffic();
+  switches();
+  workshop();
   listen();
   const wanted = document.body.dataset["opens"];
   if (wanted) openPanel(wanted);
