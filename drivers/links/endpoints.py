@@ -5,12 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Protocol
 
 import serial
 import serial_asyncio_fast
+
+try:
+    from termios import error as _termios_error
+except ImportError:  # Windows has none
+    _termios_error = OSError  # type: ignore[misc, assignment]
+
+_PORT_ERRORS = (OSError, serial.SerialException, _termios_error)
+"""What an unplugged or foreign port may raise; termios.error is no OSError."""
 
 ProtocolFactory = Callable[[], asyncio.Protocol]
 Report = Callable[[bool, str | None], None]
@@ -118,22 +126,17 @@ class TcpClient:
 class SerialPort:
     """A serial port, opened again when it vanishes (an unplugged USB adapter) and returns.
 
-    settings: `hiz` (baud, 9600), `veri` (data bits, 8), `parite` (N, E, O), `dur` (stop bits, 1),
-    `akis` ("", "xonxoff", "rtscts", "dsrdtr").
+    settings: `hiz` (baud, 9600), `veri` (data bits 5-8, 8), `parite` (N none, E even, O odd, M mark, S space), `dur`
+    (stop bits 1, 1.5, 2), `akis` ("", "xonxoff", "rtscts", "dsrdtr"), `dtr` and `rts` (true, false: the state of a
+    control line once the port is open; an analyser that looks at it stays silent otherwise).
     """
 
     def __init__(self, path: str, factory: ProtocolFactory, report: Report, settings: dict[str, Any]) -> None:
         self._path = path
         self._factory = factory
         self._report = report
-        flow = settings.get("akis", "")
-        self._options: dict[str, Any] = {
-            "baudrate": int(settings.get("hiz", 9600)),
-            "bytesize": int(settings.get("veri", 8)),
-            "parity": str(settings.get("parite", serial.PARITY_NONE)),
-            "stopbits": float(settings.get("dur", 1)),
-            **({flow: True} if flow else {}),
-        }
+        self._options = serial_options(settings)
+        self._lines = {name: bool(settings[name]) for name in ("dtr", "rts") if settings.get(name) is not None}
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -155,10 +158,10 @@ class SerialPort:
                     self._path,
                     **self._options,
                 )
-            except (OSError, serial.SerialException) as error:
+            except _PORT_ERRORS as error:
                 self._report(False, f"{self._path} açılamadı: {error}")
             else:
-                self._report(True, None)
+                self._report(True, self._set_lines(transport.serial))
                 pauses = _pauses()
                 try:
                     await watched.lost.wait()
@@ -166,6 +169,39 @@ class SerialPort:
                     transport.close()
                 self._report(False, f"{self._path} kapandı; yeniden açılıyor.")
             await asyncio.sleep(next(pauses))
+
+    def _set_lines(self, port: Any) -> str | None:
+        """DTR and RTS as they were set; a sentence where the port has none (a pseudo-terminal, some adapters)."""
+        try:
+            for name, wanted in self._lines.items():
+                setattr(port, name, wanted)
+        except _PORT_ERRORS as error:
+            return f"{self._path}: DTR/RTS ayarlanamadı ({error}); hat yine de açık."
+        return None
+
+
+def serial_options(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a line as pyserial wants them. Raises ValueError with a Turkish sentence."""
+    speed, bits = settings.get("hiz", 9600), settings.get("veri", 8)
+    parity, stop = str(settings.get("parite", "N")).upper(), settings.get("dur", 1)
+    flow = settings.get("akis") or ""
+    if not str(speed).isdigit() or not 50 <= int(speed) <= 4_000_000:
+        raise ValueError(f"hiz bir baud sayısı olmalı: {speed!r}")
+    if str(bits) not in ("5", "6", "7", "8"):
+        raise ValueError(f"veri 5, 6, 7 ya da 8 olmalı: {bits!r}")
+    if parity not in serial.Serial.PARITIES:
+        raise ValueError(f"parite N, E, O, M ya da S olmalı: {parity!r}")
+    if str(stop) not in ("1", "1.0", "1.5", "2", "2.0"):
+        raise ValueError(f"dur 1, 1.5 ya da 2 olmalı: {stop!r}")
+    if flow not in ("", "xonxoff", "rtscts", "dsrdtr"):
+        raise ValueError(f"akis xonxoff, rtscts ya da dsrdtr olmalı: {flow!r}")
+    return {
+        "baudrate": int(speed),
+        "bytesize": int(bits),
+        "parity": parity,
+        "stopbits": float(stop),
+        **({flow: True} if flow else {}),
+    }
 
 
 class _Watched(asyncio.Protocol):
