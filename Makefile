@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PORT   ?= 8000
+# Tests run in this many processes, each with its own database server.
+WORKERS ?= 2
 
 .PHONY: run test bench lint types web install install-test clean
 
@@ -26,7 +28,7 @@ run: web
 	NUMUNE_HTTP=$${NUMUNE_HTTP:-127.0.0.1:$(PORT)} $(BIN)/numune run --demo
 
 test: $(VENV)/.installed-test web
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
