@@ -16,6 +16,8 @@ HELP = {
     "db": "veritabanı: upgrade, backup, restore, dictionary, deliver",
     "clauses": "şartname maddelerini kanıtlayan testler",
     "doctor": "kurulumu denetler, sorunu sözle söyler",
+    "audit": "denetim izi: nightly, verify, anchor, partitions",
+    "privacy": "kişisel veriler: due, apply, rule, export, erase, anonymise",
 }
 
 

@@ -17,6 +17,7 @@ from api.screens.shell import Screen, said, screen
 from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError
 from lis_core.domain.permissions import P
+from lis_core.services.audit import viewed
 from lis_core.services.catalog import Catalog, catalog
 from lis_core.services.instruments import MappingData, save_mapping
 from lis_core.storage.database import Database
@@ -142,6 +143,7 @@ async def _undeclared(here: Screen, db: Database, message: Markup | None) -> dic
             instrument: await sees_traffic(session, here.sight, instrument)
             for instrument in {row.instrument_id for row in rows}
         }
+        viewed(here.actor, cihaz=[instrument for instrument, seen in shown.items() if seen])
         known = await catalog(session)
     return {
         "rows": rows,
@@ -165,6 +167,7 @@ async def _codes(here: Screen, db: Database, code: str, message: Markup | None) 
             raise NumuneError(errors.UNKNOWN_INSTRUMENT, instrument=code)
         shown = await sees_traffic(session, here.sight, found.instrument.id)
         seen = {one.code: one for one in await seen_codes(session, found.instrument.id, values=shown)}
+        viewed(here.actor, cihaz=[found.instrument.id] if shown else [])  # samples of values, nobody's in particular
         mappings = {row.incoming: (row, test) for row, test in await code_mappings(session, found.instrument.id)}
         known = await catalog(session)
         materials = (await session.execute(select(Material.code, Material.name).order_by(Material.name))).tuples().all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Path, Request
@@ -14,7 +15,7 @@ from api.screens.audit_pages import patient_by_number
 from api.screens.shell import Screen, said, screen
 from lis_core.domain.errors import NumuneError
 from lis_core.domain.permissions import P
-from lis_core.services import privacy
+from lis_core.services import personal_data, privacy, retention
 from lis_core.storage.database import Actor, Database
 
 router = APIRouter(prefix="/gizlilik")
@@ -44,10 +45,12 @@ async def page(here: Here, db: Db) -> Response:
 
 async def _page(here: Screen, db: Database, problem: NumuneError | None = None) -> Response:
     reviewer, marker = here.actor.may(P.PRIVACY_REVIEW), here.actor.may(P.PRIVACY_MARK)
+    keeper = here.actor.may(P.PRIVACY_DATA)
     async with db.reading() as session:
         waiting = await privacy.to_review(session) if reviewer else []
         judged = await privacy.to_review(session, waiting=False, limit=50) if reviewer else []
         hidden = await privacy.hidden_patients(session) if marker else []
+        due = await retention.due(session, datetime.now(UTC)) if keeper else []
     return await here.page(
         "privacy/page.html",
         status=problem.status if problem else 200,
@@ -56,6 +59,8 @@ async def _page(here: Screen, db: Database, problem: NumuneError | None = None) 
         hidden=hidden,
         reviewer=reviewer,
         marker=marker,
+        keeper=keeper,
+        due=due,
         verdicts=privacy.VERDICTS,
         kinds=privacy.KINDS,
         said=said(problem.message, "bad") if problem else None,
@@ -99,6 +104,31 @@ async def show(here: Here, db: Db, patient_id: Id, neden: Words = "") -> Respons
     try:
         async with db.work(here.actor) as work:
             await privacy.show_patient(work, patient_id, neden)
+    except NumuneError as refusal:
+        return await _page(here, db, refusal)
+    return RedirectResponse("/gizlilik", status_code=303)
+
+
+@router.post("/dokum", dependencies=[Depends(needs(P.PRIVACY_DATA))])
+async def take_away(here: Here, db: Db, hasta: Annotated[str, Form(max_length=80)], neden: Words = "") -> Response:
+    """Everything that is kept about one person, as a ZIP (law 6698, article 11)."""
+    try:
+        async with db.work(here.actor) as work:
+            patient = await patient_by_number(work.session, hasta.strip())
+            archive = await personal_data.take_away(work, patient.id, neden)
+    except NumuneError as refusal:
+        return await _page(here, db, refusal)
+    headers = {"Content-Disposition": f'attachment; filename="kisisel-veri-{patient.id}.zip"'}
+    return Response(archive, media_type="application/zip", headers=headers)
+
+
+@router.post("/sil", dependencies=[Depends(needs(P.PRIVACY_DATA))])
+async def erase(here: Here, db: Db, hasta: Annotated[str, Form(max_length=80)], neden: Words = "") -> Response:
+    """Take the person away from his results, in place; cannot be undone."""
+    try:
+        async with db.work(here.actor) as work:
+            patient = await patient_by_number(work.session, hasta.strip())
+            await retention.erase_identity(work, patient.id, neden)
     except NumuneError as refusal:
         return await _page(here, db, refusal)
     return RedirectResponse("/gizlilik", status_code=303)

@@ -125,7 +125,7 @@ async def test_a_changed_and_a_cancelled_field_can_be_put_back_from_the_audit(cl
 
     from lis_core.services import orders, patients
 
-    who = steps.person(hospital_id="A-77")
+    who = replace(steps.person(hospital_id="A-77"), phone="05550000000")
     async with clinic.database.work(await steps.user(clinic.database, "hekim")) as work:
         patient = await patients.find_or_register(work, who)
         known = patient.id
@@ -137,7 +137,7 @@ async def test_a_changed_and_a_cancelled_field_can_be_put_back_from_the_audit(cl
     change = (await steps.audit_of(clinic.database, "hasta", known))[-1]
     assert change.actor == "hasta kayıt"
     assert change.after == {"cep_telefonu": "05551112233"}
-    assert change.before is not None and set(change.before) == {"cep_telefonu"}
+    assert change.before == {"cep_telefonu": "05550000000"}
     column, old = next(iter((change.before or {}).items()))
     await clinic.sql(f"update hasta set {column} = :old where hasta_kodu = :id", old=old, id=known)
     assert await clinic.sql("select cep_telefonu from hasta where hasta_kodu = :id", id=known) == [(old,)]
