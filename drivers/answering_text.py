@@ -86,11 +86,11 @@ class TextAnswer:
     def _values(self, query: Query, order: WorkOrder, sender: str) -> dict[str, str]:
         answer, patient = self._answer, order.patient or WorkPatient()
         echoed = query.echo.get("text")
-        values = {name: str(text) for name, text in echoed.items()} if isinstance(echoed, dict) else {}
+        said = {name: str(text) for name, text in echoed.items()} if isinstance(echoed, dict) else {}
+        if len(query.specimens) != 1 or "specimen" not in said:
+            said["specimen"] = order.specimen
         first = min((test.priority for test in order.tests), key=lambda code: _RANK.get(code, 3), default="R")
-        if len(query.specimens) != 1 or "specimen" not in values:
-            values["specimen"] = order.specimen
-        values |= {
+        return {
             "count": str(len(order.tests)),
             "priority": answer.priorities.get(first, first),
             "material": answer.materials.get(order.material, order.material if not answer.materials else ""),
@@ -100,8 +100,8 @@ class TextAnswer:
             "patient.given_name": patient.given_name,
             "patient.birth_date": patient.birth_date,
             "patient.sex": answer.sexes.get(patient.sex, patient.sex),
+            **said,  # what the analyser said is repeated, whatever we know
         }
-        return values
 
     def _test(self, test: WorkTest) -> dict[str, str]:
         return {"code": test.code, "name": test.name, "dilution": test.dilution, "reference": test.reference}

@@ -44,6 +44,9 @@ class Finisher:
         self._event_ids = [compiled(pattern).fullmatch for pattern in file.event.specimens]
         self._unread = [compiled(pattern).fullmatch for pattern in file.specimen.not_read]
         self._time = _times(file.measured_at.formats)
+        if isinstance(table, TableFile):  # the cells of a worksheet come in the standard's form
+            own = self._time
+            self._time = lambda text: own(text) or iso_time(text)
         self._none = frozenset(file.flags.none)
         self._words = {word.strip().casefold(): text for word, text in file.texts.items()}
         text = table if isinstance(table, TextTable) else TextTable()
