@@ -22,6 +22,11 @@ export function isBurst(): boolean {
   return text.length > 2;
 }
 
+/** Password managers and keys type as fast as readers: what they type is no barcode, and never goes into an address. */
+function isSecret(element: Element | null): boolean {
+  return element instanceof HTMLInputElement && (element.type === "password" || element.autocomplete === "one-time-code");
+}
+
 function begin(at: number): void {
   text = "";
   first = at;
@@ -53,7 +58,7 @@ export function watchScanner(): void {
   document.addEventListener(
     "keydown",
     (event) => {
-      if (event.ctrlKey || event.altKey || event.metaKey || event.repeat) {
+      if (event.ctrlKey || event.altKey || event.metaKey || event.repeat || isSecret(document.activeElement)) {
         text = "";
         return;
       }
