@@ -129,6 +129,7 @@ async def place_order(work: Work, request: OrderRequest) -> PlacedOrder:
             "tetkikler": [one.test.code for one in wanted],
             "tupler": [tube_barcode(number, code) for code in tube_codes],
         },
+        [patient.id],
     )
     work.tell_screens("order", istem=number, kod=order_id)
     specimens = [

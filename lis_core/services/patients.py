@@ -153,6 +153,7 @@ async def _hand_over(work: Work, kept: Patient, old: Patient) -> None:
         old.id,
         before,
         _shown(old, moved) | {"birlestigi_hasta_kodu": kept.id, "istemler": sorted(orders)},
+        [old.id, kept.id],
     )
     blanks = {
         field: getattr(old, field)
@@ -277,7 +278,7 @@ async def _register(work: Work, data: PatientData) -> Patient:
     patient = Patient(**_values(data))
     work.session.add(patient)
     await work.session.flush()
-    work.audit("kaydet", "hasta", patient.id, None, _shown(patient, _FIELDS))
+    work.audit("kaydet", "hasta", patient.id, None, _shown(patient, _FIELDS), [patient.id])
     return patient
 
 
@@ -290,7 +291,7 @@ async def _change(work: Work, patient: Patient, wanted: dict[str, Any], action: 
         setattr(patient, field, value)
     patient.updated_at = work.now
     await work.session.flush()
-    work.audit(action, "hasta", patient.id, before, _shown(patient, wanted))
+    work.audit(action, "hasta", patient.id, before, _shown(patient, wanted), [patient.id])
 
 
 def _shown(patient: Patient, fields: Any) -> dict[str, Any]:
