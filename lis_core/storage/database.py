@@ -204,7 +204,7 @@ def audit_row(
     patients: Collection[int] = (),
 ) -> dict[str, Any]:
     """One entry as the database function `denetim_ekle` takes it."""
-    row = {
+    row: dict[str, Any] = {
         "zaman": at.isoformat(),
         "kullanici_kodu": actor.user_id,
         "yapan": actor.name,
