@@ -404,9 +404,7 @@ async def repeat_list(session: AsyncSession, actor: Actor, limit: int = 500) -> 
     for order, patient, code, since, name, rack, position, wanted_name in (await session.execute(question)).tuples():
         line = orders.setdefault(
             order.id,
-            RepeatOrder(
-                order.number, in_list(patient).given_name, in_list(patient).family_name, order.priority, since
-            ),
+            RepeatOrder(order.number, in_list(patient).given_name, in_list(patient).family_name, order.priority, since),
         )
         line.tests.append(RepeatTest(code, name or "", rack or "", position or "", wanted_name or ""))
     return sorted(orders.values(), key=lambda line: (line.priority.rank, line.since))
