@@ -70,6 +70,9 @@ def seen(data: bytes, protocol: str, kind: str) -> tuple[Verdict, str]:
     if not data:
         return "uyari", "Hiç bayt gelmedi. Cihazdan bir sonuç gönderin ya da bağlantı testini çalıştırın."
     size = f"{len(data)} bayt geldi"
+    if protocol == "metin":  # the maker's own form: what can be told is whether it is readable at all
+        verdict, sentence = _unclear(data, size, kind)
+        return (verdict, sentence) if verdict == "kotu" else ("iyi", f"{size}; cihaz konuşuyor. Tanımıyla okunacak.")
     looks = _looks_like(data)
     if looks == "":
         return _unclear(data, size, kind)

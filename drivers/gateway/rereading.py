@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from drivers.capture_text import captured_by
-from drivers.definition import Catalog, load_catalog
+from drivers.definition import Catalog, Protocol, load_catalog
 from drivers.messages import Observation
+
+_PROTOCOLS: dict[str, Protocol] = {"hl7": "hl7", "metin": "metin", "tablo": "tablo"}
 
 
 def make(
@@ -21,7 +23,7 @@ def make(
         try:
             reader = known.get(definition)
         except KeyError:
-            reader = known.generic("hl7" if protocol == "hl7" else "astm")
+            reader = known.generic(_PROTOCOLS.get(protocol, "astm"))
         observations: list[Observation] = []
         problems: list[str] = []
         for captured in captured_by(reader, raw):
