@@ -165,12 +165,18 @@ def examine(table: Table, catalog: Catalog, messages: Sequence[CapturedMessage])
     except DefinitionError as error:
         draft.faults = _sentences(str(error))
     try:
-        reader = draft.definition or made({**table, **_FILLED_HEAD}, catalog)
-    except DefinitionError:
+        reader = draft.definition or readable(table, catalog)
+    except DefinitionError as error:
+        draft.faults += [fault for fault in _sentences(str(error)) if fault not in draft.faults]
         return draft
     draft.traced = [trace(reader, one.text) for one in messages if one.protocol == reader.protocol]
     draft.warnings = _warnings(draft, table, messages, reader)
     return draft
+
+
+def readable(table: Table, catalog: Catalog) -> Definition:
+    """What reads messages as the table says, whatever its head still lacks. Raises DefinitionError."""
+    return made({**table, **_FILLED_HEAD}, catalog)
 
 
 _FILLED_HEAD = {"key": "taslak", "maker": "-", "model": "-", "family": "-", "source": "-", "quirks": []}

@@ -40,6 +40,7 @@ from drivers.drafting import (
     next_revision,
     places,
     point,
+    readable,
     to_toml,
 )
 from drivers.language import DefinitionError
@@ -228,7 +229,9 @@ def _step(shop: Workshop, form: FormData, catalog: Catalog) -> None:
     """Raises DefinitionError."""
     pointed, dropped, base = (form.get(name) for name in ("yer", "birak", "temel"))
     if isinstance(pointed, str) and pointed:
-        shop.table = point(shop.table, shop.role, pointed, more=shop.more)
+        table = point(shop.table, shop.role, pointed, more=shop.more)
+        readable(table, catalog)  # a place that cannot be this thing is refused here, and nothing changes
+        shop.table = table
         shop.message = said(f"{ROLE_WORDS.get(shop.role, shop.role)} artık {pointed} alanından okunuyor.")
     elif isinstance(dropped, str) and dropped:
         shop.table = forget(shop.table, dropped)

@@ -16,7 +16,7 @@ from pathlib import Path
 from playwright.async_api import Page, expect
 
 from drivers.protocols.astm_frames import build_frame
-from tests.browser.people import Desks, api, picture
+from tests.browser.people import PICTURES, Desks, api
 from tests.browser.running import Running
 
 GUIDE = Path(__file__).parents[2] / "docs" / "resimler"
@@ -62,10 +62,12 @@ def serial_cable() -> Iterator[tuple[int, str]]:
 
 
 async def shown(page: Page, name: str, *, guide: bool = False) -> None:
-    """The screen as it stands: for people, and for the guide."""
-    await picture(page, f"cihaz-{name}")
+    """The screen as it stands: for people, and for the guide. The caret stays: hiding it leaves empty `style`
+    attributes on fields, which the page's own policy refuses when a part of it is renewed."""
+    PICTURES.mkdir(exist_ok=True)
+    png = await page.screenshot(path=PICTURES / f"story-cihaz-{name}.png", animations="disabled", caret="initial")
     if guide and os.environ.get("NUMUNE_GUIDE_PICTURES"):
-        await page.screenshot(path=GUIDE / f"cihaz-{name}.png", animations="disabled")
+        (GUIDE / f"cihaz-{name}.png").write_bytes(png)
 
 
 async def test_an_unknown_analyser_is_connected_described_and_mapped_without_a_restart(
