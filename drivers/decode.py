@@ -85,6 +85,8 @@ def decode_bytes(data: bytes, catalog: Catalog, model: str | None = None) -> Dec
         if chosen is None:
             hints |= dict.fromkeys(_hint(message, catalog))
     decoded.notes += hints
+    if capture.refused is not None and chosen is None and (readers := _readers(data, catalog)):
+        decoded.notes.append(f"Bu baytları okuyabilen tanımlar: --instrument {', '.join(readers)}")
     if capture.refused is not None:
         decoded.failures.append(capture.refused)
     return decoded
@@ -136,6 +138,18 @@ def _hint(message: CapturedMessage, catalog: Catalog) -> Iterable[str]:
     if found:
         keys = ", ".join(one.key for one in found)
         yield f"Gönderen kendini {sender.strip()!r} diye tanıtıyor; o modelin tanımıyla: --instrument {keys}"
+
+
+def _readers(data: bytes, catalog: Catalog) -> list[str]:
+    """The definitions of models with a protocol of their own that find whole messages with results in these bytes."""
+    found: list[str] = []
+    for one in catalog:
+        if one.protocol != "metin":
+            continue
+        readings = [one.read(message.text) for message in read_texts(data, one).messages if message.whole]
+        if any(reading.observations for reading in readings) and not any(reading.problem for reading in readings):
+            found.append(one.key)
+    return found
 
 
 def sender_of(message: CapturedMessage) -> str:
