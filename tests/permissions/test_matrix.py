@@ -5,14 +5,18 @@ A new address is in here the day it is added; one that declares no permission fa
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import select
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api import live
 from api.access import Access, Door, Who, doors_of
 from lis_core.domain import errors
 from lis_core.domain.permission_templates import Job
@@ -21,7 +25,7 @@ from lis_core.services.passwords import hash_password
 from lis_core.services.permissions import Subject, add_member
 from lis_core.storage.database import Actor
 from lis_core.storage.tables import Physician, User
-from tests.api.conftest import Clinic
+from tests.api.conftest import BASE, Clinic
 from tests.permissions.conftest import House
 
 PASSWORD = "Matris-Parolasi-73"
@@ -74,6 +78,25 @@ def test_what_a_declaration_asks(access: Access, held: set[P], admitted: bool) -
     assert access.admits(None) is False
 
 
+def impatient(app: FastAPI) -> ASGIApp:
+    """The application for somebody who leaves once a stream of events has begun: it let him in."""
+
+    async def served(scope: Scope, receive: Receive, send: Send) -> None:
+        async def sending(message: Message) -> None:
+            await send(message)
+            if message["type"] == "http.response.start" and any(
+                b"event-stream" in value for _, value in message["headers"]
+            ):
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+                serving.cancel()
+
+        serving = asyncio.create_task(app(scope, receive, sending))
+        with contextlib.suppress(asyncio.CancelledError):
+            await serving
+
+    return served
+
+
 @dataclass
 class World:
     """One order with a measured chemistry and hormone test, and everybody who might come to it."""
@@ -109,8 +132,13 @@ class World:
             work.session.add(row)
             await work.session.flush()
             await add_member(work, await self.house.group(job), Subject(user_id=row.id), benches)
-        self.clients[username] = await self.clinic.as_(username, PASSWORD)
+        token = (await self.clinic.as_(username, PASSWORD)).headers["authorization"]
+        self.clients[username] = self.caller(authorization=token)
         self.actors[username] = await self.house.actor(username)
+
+    def caller(self, **headers: str) -> httpx.AsyncClient:
+        transport = httpx.ASGITransport(app=impatient(self.clinic.app), raise_app_exceptions=False)
+        return httpx.AsyncClient(transport=transport, base_url=BASE, headers=headers)
 
     def address(self, door: Door) -> str:
         """The door's address with this order's numbers; whatever else a path asks for is 1."""
@@ -124,18 +152,19 @@ class World:
 
     async def knock(self, door: Door, username: str | None) -> httpx.Response:
         if username is None:
-            async with self.clinic.anonymous(**JSON) as nobody:
-                return await nobody.request(door.method, self.address(door), **BODIES.get(door.path, {}))
+            async with self.caller() as nobody:
+                return await nobody.request(door.method, self.address(door), headers=JSON, **BODIES.get(door.path, {}))
         client = self.clients[username]
         return await client.request(door.method, self.address(door), headers=JSON, **BODIES.get(door.path, {}))
 
 
 @pytest.fixture
-async def world(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> World:
-    monkeypatch.setattr(live, "LONGEST_STREAM", 0.02)  # the stream of notes ends by itself
+async def world(clinic: Clinic) -> AsyncIterator[World]:
     made = World(clinic, House(clinic.database))
     await made.tell()
-    return made
+    yield made
+    for client in made.clients.values():
+        await client.aclose()
 
 
 def doors(world: World) -> list[Door]:

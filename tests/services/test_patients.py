@@ -11,12 +11,13 @@ from sqlalchemy import func, select
 
 from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError
+from lis_core.domain.permissions import P
 from lis_core.services.patients import PatientData, find_or_register, merge_patients, update_patient
 from lis_core.storage.database import Actor, Database, program
 from lis_core.storage.tables import Order, Patient
 from tests.services import steps
 
-HOSPITAL = program("hbys", chain="hbys")
+HOSPITAL = program("hbys", chain="hbys", may=(P.PATIENT_ENTER, P.PATIENT_CHANGE))
 
 
 async def register(lab: Database, data: PatientData, actor: Actor = HOSPITAL) -> Patient:
