@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
 
@@ -43,24 +44,23 @@ async def test_a_token_is_its_clients_and_reaches_no_further_than_its_scopes(hou
     del boss
 
 
-@pytest.mark.parametrize(
-    "forge",
-    [
-        lambda token: token[:-1] + ("A" if token[-1] != "A" else "B"),
-        lambda token: token[:16] + "_" + "A" * 43,
-        lambda token: "nmn_" + "0" * 12 + token[16:],
-        lambda token: token + "A",
-        lambda token: token.upper(),
-        lambda token: token.split("_")[2],
-        lambda token: "nmn_",
-        lambda token: "nmn_' or 1=1--_" + "A" * 43,
-    ],
-)
-async def test_forged_tokens(house: House, forge: object) -> None:
+FORGERIES: list[Callable[[str], str]] = [
+    lambda token: token[:-1] + ("A" if token[-1] != "A" else "B"),
+    lambda token: token[:16] + "_" + "A" * 43,
+    lambda token: "nmn_" + "0" * 12 + token[16:],
+    lambda token: token + "A",
+    lambda token: token.upper(),
+    lambda token: token.split("_")[2],
+    lambda token: "nmn_",
+    lambda token: "nmn_' or 1=1--_" + "A" * 43,
+]
+
+
+async def test_forged_tokens(house: House) -> None:
     _, token, _ = await new_client(house, "istem.gor")
     assert (await house.api(token)).status_code == 200
-    assert callable(forge)
-    assert (await house.api(forge(token))).status_code == 401
+    for number, forge in enumerate(FORGERIES):
+        assert (await house.api(forge(token))).status_code == 401, number
 
 
 async def test_a_token_is_kept_only_as_its_digest_and_never_logged(

@@ -149,26 +149,26 @@ async def test_behind_a_proxy_with_tls_the_cookie_is_secure(make: Callable[..., 
     assert all("secure" in cookie.lower() for cookie in answer.headers.get_list("set-cookie"))
 
 
-@pytest.mark.parametrize(
-    "wanted",
-    [
-        "https://kotu.test",
-        "//kotu.test",
-        "/\\kotu.test",
-        "/\t/kotu.test",
-        "/%0d%0a",
-        "\\\\kotu.test",
-        "javascript:x",
-        "/\r\nX: y",
-    ],
+ELSEWHERE = (
+    "https://kotu.test",
+    "//kotu.test",
+    "/\\kotu.test",
+    "/\t/kotu.test",
+    "\\\\kotu.test",
+    "javascript:x",
+    "/\r\nX: y",
+    "/" + "a" * 600,
 )
-async def test_open_redirect_after_signing_in(house: House, wanted: str) -> None:
+
+
+async def test_open_redirect_after_signing_in(house: House) -> None:
     browser = house.browser()
-    answer = await browser.send("/giris", kullanici="teknisyen", parola=DEMO_PASSWORD, sonraki=wanted)
-    place = answer.headers["location"]
-    assert place in ("/teknik-onay", "/%0d%0a"), place
-    step = await browser.client.get("/giris/adim", params={"sonraki": wanted})
-    assert step.headers["location"] in ("/teknik-onay", "/%0d%0a")
+    for wanted in ELSEWHERE[:3]:
+        answer = await browser.send("/giris", kullanici="teknisyen", parola=DEMO_PASSWORD, sonraki=wanted)
+        assert answer.headers["location"] == "/teknik-onay", wanted
+    for wanted in ELSEWHERE:
+        step = await browser.client.get("/giris/adim", params={"sonraki": wanted})
+        assert step.headers["location"] == "/teknik-onay", wanted
 
 
 async def test_csrf_no_form_of_an_account_works_without_its_token(house: House) -> None:
