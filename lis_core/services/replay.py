@@ -17,6 +17,7 @@ from sqlalchemy import text
 from drivers.messages import Delivery, Observation
 from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError
+from lis_core.domain.permissions import P
 from lis_core.services.catalog import catalog
 from lis_core.services.ingest_batch import asked_texts, scan
 from lis_core.services.ingest_rows import APPLIED, BatchRows, Message, decide, measurement_key
@@ -43,7 +44,8 @@ class ReplayOutcome:
 
 
 async def replay(database: Database, message_ids: Sequence[int], actor: Actor, reread: Reread) -> list[ReplayOutcome]:
-    """Each message in a transaction of its own; one that fails does not stop the others."""
+    """Each message in a transaction of its own; one that fails does not stop the others. Raises NOT_ALLOWED."""
+    actor.must(P.MESSAGE_REPLAY)
     outcomes = []
     for message_id in message_ids:
         try:

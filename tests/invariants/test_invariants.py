@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from hbys_bridge.hl7.rights import BRIDGE
 from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError
+from lis_core.domain.permissions import P
 from lis_core.domain.states import TestState
 from lis_core.domain.visibility import visible_states
 from lis_core.services.approvals import approve_clinically, approve_technically, withdraw
@@ -131,7 +132,7 @@ async def test_4_the_raw_message_stays_verbatim_and_can_be_replayed(laboratory: 
 
     from drivers.gateway.rereading import make
 
-    [outcome] = await replay(laboratory.database, [run.ham_mesaj_kodu], program("deneme"), make())
+    [outcome] = await replay(laboratory.database, [run.ham_mesaj_kodu], program("deneme", may=[P.MESSAGE_REPLAY]), make())
     assert (outcome.results, outcome.unmatched, outcome.problem) == (0, 0, None)
     assert len(await laboratory.runs(number, "GLU")) == 1
     assert result_id == run.tetkik_sonuc_kodu
