@@ -34,6 +34,7 @@ from drivers.protocols.text_link import (
 )
 
 _FIRST, _LAST = 0x30, 0x5A
+_TOKEN = b"S" + b" " * 10
 
 
 class AdviaLink(TextLink):
@@ -61,7 +62,11 @@ class AdviaLink(TextLink):
     def _initialise(self, now: float) -> None:
         self._toggle, self._token, self._last_taken = _FIRST, False, None
         self._ours.clear()
+        self._beginning = True
         self._write(b"I ", now, toggle=_FIRST)
+
+    _beginning = False
+    """Our I was not answered yet."""
 
     # ---- bytes in
 
@@ -73,6 +78,9 @@ class AdviaLink(TextLink):
             self._take(1)
             self._awaited = None
             self._doubts = 0
+            if self._beginning:  # both are at the start: the analyser may speak
+                self._beginning = False
+                self._ours.append(_TOKEN)
             self._taken(now)
             self._timers["turn"] = now
             return True
@@ -109,12 +117,13 @@ class AdviaLink(TextLink):
         if toggle == self._last_taken and kind != b"I":
             self._out.append(toggle)  # our answer was lost
             return
+        self._ours = [text for text in self._ours if text != _TOKEN]  # it speaks already
         if kind in b"RQ":
             self._received(raw, 2, len(raw) - 6, last=True, now=now)
             return
         self._acknowledge(toggle)
         if kind == b"I":
-            self._ours.append(b"S" + b" " * 10)
+            self._ours.append(_TOKEN)
             self._timers["turn"] = now
         elif kind == b"S":
             self._token = True
@@ -151,7 +160,7 @@ class AdviaLink(TextLink):
                 self._write(self._ours.pop(0), now)
             elif self._token and self._awaited is None and not self._queue:
                 self._token = False
-                self._write(b"S" + b" " * 10, now)
+                self._write(_TOKEN, now)
         elif name == "reply":
             self._doubt(now)
         elif name == "answer":

@@ -301,6 +301,15 @@ def test_advia_begins_with_an_initialisation() -> None:
     assert link.data_to_send() == b"\x020I \r\n\x5e\x03"
 
 
+def test_advia_after_the_initialisation_the_analyser_may_speak() -> None:
+    link = make_link("advia", {})
+    link.connection_made(0.0)
+    talk(link, b"0")
+    link.data_to_send()
+    link.tick(0.0)
+    assert link.data_to_send() == advia(0x31, b"S" + b" " * 10)
+
+
 def test_advia_the_lrc_is_never_etx() -> None:
     assert lrc(b"\x01\x02") == 0x7F
 
@@ -394,6 +403,7 @@ KINDS = {
     "roche-integra-400": ("integra", {}),
     "siemens-advia-2120": ("advia", {}),
     "beckman-lh-780": ("coulter", {}),
+    "helena-junior-24": ("block", {"start": "", "answer": False, "bare_end": "\x04"}),
     "medica-easylyte": ("block", {"start": "", "answer": False, "bare_end": "\r\n?\r\n?\r"}),
     "bd-sedi-15": ("block", {"check": "or", "check_covers": "text", "hello": ["SOH"], "closes": "EOT"}),
 }
