@@ -89,7 +89,7 @@ async def test_a_row_with_a_recomputed_hash_breaks_the_chain_behind_it(lab: Data
     await tampered(
         lab,
         "update denetim set yapan = 'uzman', ozet = denetim_ozeti(zincir, sira, zaman, kullanici_kodu, 'uzman', adres,"
-        f" islem, nesne_turu, nesne_kodu, onceki, sonraki, onceki_ozet) where zincir = 'ekran' and sira = {place}",
+        f" islem, nesne_turu, nesne_kodu, onceki, sonraki, onceki_ozet, hastalar) where zincir = 'ekran' and sira = {place}",
     )
     assert await steps.chain_problems(lab) == [("ekran", place + 1, "zincir kopuk")]
 
