@@ -24,6 +24,7 @@ from drivers.protocols.law import (
 )
 
 _ROLES: dict[str, Kind] = {"": "result", "P": "result", "L": "result", "Q": "qc"}
+_NO_RESULT = frozenset("DWXRION")
 CONTROL_WITH_PATIENT = "Kontrol numunesi hasta bilgisiyle geldi; kalite kontrol olarak alındı."
 
 
@@ -107,6 +108,7 @@ def _step(specimen: SpecimenReport, order: OrderReport, by_record: dict[int, Obs
         if observation is None:
             continue
         observation.reference = reference or None
+        observation.hold = observed.status if observed.status in _NO_RESULT else None
         _set_kind(observation, observed, kind)
         observation.lot = control or observation.lot
         if specimen.role == "L" and observation.kind == "result":

@@ -54,6 +54,8 @@ class Observation(msgspec.Struct, kw_only=True, gc=False):
     """The value in Turkish, where the definition knows its word (`negative` is `Negatif`); `value` stays as sent."""
     reference: str | None = None
     """Our own identifier of the work step (`WorkTest.reference`), where the instrument sent it back."""
+    hold: str | None = None
+    """HL7 LAW: the status (OBX-11) by which this is no result to bind: D, W, X, R, I, O, N."""
 
 
 class Query(msgspec.Struct, kw_only=True):

@@ -212,7 +212,7 @@ class LawStation:
             writer.write(data)
         await writer.drain()
 
-    async def until(self, done: object, seconds: float = 5.0) -> None:
+    async def until(self, done: object, seconds: float = 20.0) -> None:
         """Wait for something to have been received. Raises TimeoutError."""
         assert callable(done)
         async with asyncio.timeout(seconds):
@@ -233,12 +233,12 @@ class LawStation:
         }  # fmt: skip
         return segment("MSH", **{**values, **fields})
 
-    async def exchange(self, lines: Sequence[str], seconds: float = 5.0, answers: int = 1) -> list[Message]:
+    async def exchange(self, lines: Sequence[str], seconds: float = 20.0, answers: int = 1) -> list[Message]:
         """Send a request and wait for its answers. Raises TimeoutError where they do not come."""
         raw = "".join(f"{line}\r" for line in lines).encode()
         return await self.exchange_raw(raw, seconds, answers)
 
-    async def exchange_raw(self, raw: bytes, seconds: float = 5.0, answers: int = 1) -> list[Message]:
+    async def exchange_raw(self, raw: bytes, seconds: float = 20.0, answers: int = 1) -> list[Message]:
         """As `exchange`, with bytes."""
         control = Message(raw).control_id
         assert self._writer is not None

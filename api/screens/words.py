@@ -83,6 +83,10 @@ CAUSES = {
     "deger": "Değer okunamadı",
     "belirsiz": "Hangi zaman noktasına ait olduğu belli değil",
     "cihaz_yok": "Hattın cihazı tanımlı değil",
+    "adim_yok": "Cihazın bildirdiği iş adımı bizde yok",
+    "adim_iptal": "İş adımı iptal edilmişti",
+    "geri_cekildi": "Cihaz sonucu geri çekti",
+    "kesin_degil": "Cihaz sonucu kesinleştirmedi",
 }
 
 _SIGN_CLASSES = {

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from drivers.capture_text import captured_by
 from drivers.definition import Catalog, Protocol, load_catalog
+from drivers.law_reading import law_of, read_law
 from drivers.messages import Observation
 
 _PROTOCOLS: dict[str, Protocol] = {"hl7": "hl7", "metin": "metin", "tablo": "tablo"}
@@ -28,6 +29,12 @@ def make(
         problems: list[str] = []
         for captured in captured_by(reader, raw):
             reading = reader.read(captured.text)
+            law = law_of(reader.file) if reading.kind == "results" else None
+            if law is not None:
+                read = read_law(captured.text, reading.observations, reader.file, law)
+                if read.verdict.code != "AA":  # refused then, refused now: nothing of it becomes a result
+                    problems.append(read.verdict.sentence)
+                    continue
             observations += reading.observations
             if reading.problem:
                 problems.append(reading.problem)

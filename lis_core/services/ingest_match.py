@@ -81,6 +81,26 @@ class Unmatched:
     explanation: str
 
 
+_HELD: Mapping[str, tuple[Cause, str]] = {
+    "D": (Cause.WITHDRAWN, "Cihaz bu sonucu sildi (OBX-11 D); geçerli sonuç değişmedi, karar verin."),
+    "W": (Cause.WITHDRAWN, "Cihaz bu sonucun yanlış numuneye ait olduğunu bildirdi (OBX-11 W); karar verin."),
+    "X": (Cause.NO_VALUE, "Cihaz bu tetkiki çalışamadı (OBX-11 X); sonuç yok."),
+    "R": (Cause.NOT_FINAL, "Cihaz sonucu doğrulamadan gönderdi (OBX-11 R); rapor edilecek değer değildir."),
+    "I": (Cause.NOT_FINAL, "Cihaz sonucun beklendiğini bildirdi (OBX-11 I)."),
+    "O": (Cause.NOT_FINAL, "Cihaz yalnız istemi bildirdi, sonuç yok (OBX-11 O)."),
+    "N": (Cause.NOT_FINAL, "Cihaz bu tetkikin istenmediğini bildirdi (OBX-11 N)."),
+}
+
+
+def held_by_status(observation: Observation) -> Unmatched | None:
+    """A result that its own status makes no result (LAW facts 5.1): a person sees it, with flags and remarks."""
+    found = _HELD.get(observation.hold or "")
+    if found is None:
+        return None
+    said = "; ".join([*observation.flags, *observation.comments])
+    return Unmatched(found[0], f"{found[1]} {said}".strip())
+
+
 def match(
     observation: Observation,
     specimens: Mapping[str, ScannedSpecimen],
@@ -90,6 +110,8 @@ def match(
 ) -> Matched | Unmatched:
     """Bind one result, or say why it cannot be bound. `mappings`: this instrument's codes. wanted: the ordered test
     that the instrument itself names (HL7 LAW, OBR-2)."""
+    if (held := held_by_status(observation)) is not None:
+        return held
     text = observation.specimen
     if not text:
         return Unmatched(Cause.NO_SPECIMEN, "Cihaz numune numarası göndermedi; sonuç hiçbir isteme bağlanmadı.")

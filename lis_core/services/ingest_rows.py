@@ -15,7 +15,15 @@ import orjson
 from drivers.messages import Delivery, Observation
 from lis_core.domain.states import TestState
 from lis_core.services.catalog import Catalog, CatalogInstrument
-from lis_core.services.ingest_match import Cause, Matched, OrderedTestRow, ScannedSpecimen, Unmatched, match
+from lis_core.services.ingest_match import (
+    Cause,
+    Matched,
+    OrderedTestRow,
+    ScannedSpecimen,
+    Unmatched,
+    held_by_status,
+    match,
+)
 from lis_core.services.result_rows import judge
 from lis_core.services.sql import SLICE
 from lis_core.settings import ISTANBUL
@@ -59,8 +67,6 @@ class StepFinder(Protocol):
     def container_of(self, observation: Observation) -> str | None: ...
 
     def ordered_test(self, observation: Observation, instrument_id: int) -> int | Unmatched | None: ...
-
-    def held(self, message: Message, observation: Observation) -> Unmatched | None: ...
 
     def noted(self, message: Message, observation: Observation) -> list[dict[str, Any]]: ...
 
@@ -153,7 +159,7 @@ def _match_step(
     known: Catalog,
 ) -> Matched | Unmatched:
     """A result of a LAW analyser: its work step, where it names one, decides which ordered test it is."""
-    if (held := steps.held(message, observation)) is not None:
+    if (held := held_by_status(observation)) is not None:
         return held
     wanted = steps.ordered_test(observation, instrument.id)
     if isinstance(wanted, Unmatched):

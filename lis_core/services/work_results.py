@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,15 +28,6 @@ _DETAIL_COLUMNS = (
     "seyreltme"
 )
 _LOT_COLUMNS = "ham_mesaj_kodu, kayit_sirasi, madde, tur, kap, son_kullanma, ilk_kullanma, lot"
-_HELD: Mapping[str, tuple[Cause, str]] = {
-    "D": (Cause.WITHDRAWN, "Cihaz bu sonucu sildi (OBX-11 D); geçerli sonuç değişmedi, karar verin."),
-    "W": (Cause.WITHDRAWN, "Cihaz bu sonucun yanlış numuneye ait olduğunu bildirdi (OBX-11 W); karar verin."),
-    "X": (Cause.NO_VALUE, "Cihaz bu tetkiki çalışamadı (OBX-11 X); sonuç yok."),
-    "R": (Cause.NOT_FINAL, "Cihaz sonucu doğrulamadan gönderdi (OBX-11 R); rapor edilecek değer değildir."),
-    "I": (Cause.NOT_FINAL, "Cihaz sonucun beklendiğini bildirdi (OBX-11 I)."),
-    "O": (Cause.NOT_FINAL, "Cihaz yalnız istemi bildirdi, sonuç yok (OBX-11 O)."),
-    "N": (Cause.NOT_FINAL, "Cihaz bu tetkikin istenmediğini bildirdi (OBX-11 N)."),
-}
 _NOTED = {
     "P": ("H", "ön sonuç (OBX-11 P); kesin sonuç bekleniyor"),
     "S": ("H", "kısmi sonuç (OBX-11 S); kalanı bekleniyor"),
@@ -88,10 +79,6 @@ class Steps:
             return Unmatched(Cause.CANCELLED_STEP, f"{reference} iş adımı iptal edilmişti; sonuç yine de geldi.")
         return row.ordered_id
 
-    def held(self, message: Message, observation: Observation) -> Unmatched | None:
-        """A result that its own status makes no result."""
-        return held_by_status(self._detail(message, observation), observation)
-
     def noted(self, message: Message, observation: Observation) -> list[dict[str, Any]]:
         """Decisions that status and kind of run leave with the result."""
         return noted(self._detail(message, observation))
@@ -136,14 +123,6 @@ def _nameless_places(messages: Iterable[Message]) -> set[tuple[str, str]]:
 def details_of(message: Message) -> dict[int, ResultDetail]:
     """What the message says beside its values, by the place of the result."""
     return {detail.record: detail for step in message.delivery.steps for detail in step.results}
-
-
-def held_by_status(detail: ResultDetail | None, observation: Observation) -> Unmatched | None:
-    """A result that its own status makes no result (LAW facts 5.1): a person sees it, with flags and remarks."""
-    if detail is None or (found := _HELD.get(detail.status)) is None:
-        return None
-    said = "; ".join([*observation.flags, *observation.comments])
-    return Unmatched(found[0], f"{found[1]} {said}".strip())
 
 
 def noted(detail: ResultDetail | None) -> list[dict[str, Any]]:

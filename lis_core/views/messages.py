@@ -159,6 +159,10 @@ _OF_CAUSE = {
     "onayli": ("onaylı sonucun üstüne gelmiş: onay geri alınmadan uygulanmaz", _QUEUE),
     "belirsiz": ("hangi tetkike ait olduğu belirsiz: elle bağlayın", _QUEUE),
     "cihaz_yok": ("hattın cihazı tanımlı değil: cihazı tanımlayıp yeniden işleyin", "/cihazlar"),
+    "adim_yok": ("cihazın bildirdiği iş adımı bizde yok: numuneyi doğrulayıp elle bağlayın", _QUEUE),
+    "adim_iptal": ("iş adımı iptal edilmişti, sonuç yine de geldi: bağlayın ya da kapatın", _QUEUE),
+    "geri_cekildi": ("cihaz sonucu geri çekti: bağlı sonuca bakıp karar verin", _QUEUE),
+    "kesin_degil": ("cihaz sonucu kesinleştirmedi: kesin sonucu bekleyin", _QUEUE),
 }
 _HALF = (
     "Bağlantı mesaj bitmeden koptu; gelen kısmı saklandı, sonuçları uygulanmadı. Cihaz mesajı yeniden gönderirse "

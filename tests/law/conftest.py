@@ -33,7 +33,7 @@ from simulators.segments import Message
 from tests.ingest.conftest import Story
 
 F = TypeVar("F", bound=Callable[..., Any])
-QUICK = {"yanit_saniye": 0.6, "tekrar_saniyeler": [0.1, 0.2, 0.3], "yoklama_saniye": 0.05, "ikinci": "birlikte"}
+QUICK = {"yanit_saniye": 2.0, "tekrar_saniyeler": [0.1, 0.2, 0.3], "yoklama_saniye": 0.05, "ikinci": "birlikte"}
 
 
 def proves(*ids: str) -> Callable[[F], F]:
@@ -232,7 +232,7 @@ class LawLab(Story):
         )
         return {row[0]: row[1] for row in rows}
 
-    async def until_step(self, test: str, state: str, code: str = "law", seconds: float = 5.0) -> None:
+    async def until_step(self, test: str, state: str, code: str = "law", seconds: float = 20.0) -> None:
         """Wait until the newest step of a test is in a state."""
         try:
             async with asyncio.timeout(seconds):

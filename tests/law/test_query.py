@@ -280,7 +280,7 @@ async def test_dialects_of_the_query(pair: Pair) -> None:
 
 @proves("LAW-F.38", "LAW-F.04")
 async def test_work_waits_for_the_connection_but_not_for_ever(lawlab: LawLab) -> None:
-    station = await lawlab.analyser(sorgu_omru_saniye=3)
+    station = await lawlab.analyser(sorgu_omru_saniye=8)
     port = station.port
     await lawlab.open()
     await asyncio.sleep(0.2)
@@ -298,9 +298,9 @@ async def test_work_waits_for_the_connection_but_not_for_ever(lawlab: LawLab) ->
     await asyncio.sleep(0.2)
     late = await lawlab.tube("UREA")
     await station.ask(late)
-    await lawlab.until_step("UREA", "vazgecildi", seconds=8)
+    await lawlab.until_step("UREA", "vazgecildi", seconds=30)
     await station.listen(port)
-    await asyncio.sleep(2.5)
+    await asyncio.sleep(1.5)
     assert len(station.orders()) == 1
     assert (
         await lawlab.state(

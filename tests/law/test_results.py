@@ -11,6 +11,7 @@ import pytest
 
 from drivers.capture import messages_in
 from drivers.definition import Catalog
+from drivers.gateway.rereading import make
 from drivers.law_reading import law_of, read_law
 from drivers.protocols import hl7
 from drivers.protocols.law import read_report
@@ -93,8 +94,8 @@ async def test_a_result_that_fits_two_open_orders_is_held(pair: Pair) -> None:
     lab, station = pair
     tube = await lab.tube("GLU")
     await lab._do(
-        "insert into istem_tetkik (tetkik_istem_kodu, tetkik_kodu, tetkik_durumu, tetkik_numune_kodu, zaman_noktasi, calisma_grubu) "
-        "select tetkik_istem_kodu, tetkik_kodu, tetkik_durumu, null, 'tokluk', calisma_grubu from istem_tetkik where tetkik_istem_kodu = "
+        "insert into istem_tetkik (tetkik_istem_kodu, tetkik_kodu, tetkik_durumu, tetkik_numune_kodu, zaman_noktasi, calisma_grubu, durum_zamani) "
+        "select tetkik_istem_kodu, tetkik_kodu, tetkik_durumu, null, 'tokluk', calisma_grubu, now() from istem_tetkik where tetkik_istem_kodu = "
         "(select tetkik_istem_kodu from barkod_kayit where barkod = :tube)",
         tube=tube,
     )
@@ -251,6 +252,9 @@ async def test_a_withdrawn_or_unverified_result_waits_for_a_person(pair: Pair, s
     await lab.settled()
     assert [row.tetkik_sonucu for row in await lab.results(tube)] == ["5.1"]
     assert [row.neden for row in await lab.waiting()] == [cause]
+    oul = [raw for raw in station.sent if b"OUL^R22" in raw][-1]
+    [again] = make(lab.catalog)("generic-law", "hl7", b"\x0b" + oul + b"\x1c\r")  # as a replay reads it
+    assert again.hold == status
 
 
 @proves("LAW-F.70", "LAW-F.71", "LAW-F.93", "LAW-F.94")
