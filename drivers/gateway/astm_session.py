@@ -99,7 +99,8 @@ class AstmSession(asyncio.Protocol):
             elif kind is TransferStarted:
                 self._transfer = self._gateway.spool.new_transfer()
             elif kind is TransferEnded:
-                self._finish(broken=False)
+                # Without its EOT, what has no L may go on: the sender fell silent, or began anew.
+                self._finish(broken=event.implicit)  # type: ignore[union-attr]
             elif kind is TransferBroken:
                 self._book.trouble(BROKEN[event.why])  # type: ignore[union-attr, index]
                 self._finish(broken=True)
