@@ -108,11 +108,11 @@ class LineDesk:
                 book.taps = tuple(other for other in book.taps if other is not tap)
                 del self._taps[name]
         for name in watched:
-            book = self._gateway.lines.get(name)
-            if book is not None and name not in self._taps:
+            found = self._gateway.lines.get(name)
+            if found is not None and name not in self._taps:
                 tap = self._tap(name)
-                book.taps = (*book.taps, tap)
-                self._taps[name] = (book, tap)
+                found.taps = (*found.taps, tap)
+                self._taps[name] = (found, tap)
 
     def _tap(self, name: str) -> Callable[[Direction, bytes], None]:
         waiting = self._waiting.setdefault(name, deque(maxlen=MOST_WAITING))
