@@ -26,7 +26,9 @@ MOST_AT_ONCE = 200
 
 ORDERS = """
 select b.barkod, i.tetkik_istem_kodu, i.numune_numarasi, i.aciliyet, b.tetkik_numune_kodu, n.numune_turu,
-       n.numune_durumu, n.numune_alma_zamani, h.hasta_kodu, h.ad, h.soyadi, h.dogum_tarihi, h.cinsiyet,
+       n.numune_durumu, n.numune_alma_zamani, h.hasta_kodu,
+       case when h.gizlilik_numarasi is null then h.ad else 'Hasta' end, coalesce(h.gizlilik_numarasi, h.soyadi),
+       h.dogum_tarihi, h.cinsiyet,
        (select array_agg(t.numune_turu) from tetkik_numune t
         where t.tetkik_istem_kodu = i.tetkik_istem_kodu and t.numune_durumu <> 'ret'), n.numune_kabul_zamani
 from barkod_kayit b
