@@ -8,6 +8,7 @@ from pathlib import Path
 
 import hl7 as independent
 import pytest
+from hl7.mllp import HL7StreamReader, HL7StreamWriter, open_hl7_connection, start_hl7_server
 
 from drivers.definition import Catalog, Definition, DefinitionError, definition_file
 from drivers.gateway.gateway import Gateway
@@ -303,31 +304,30 @@ def test_faults_have_names() -> None:
 
 
 async def test_an_analyser_on_the_independent_package(pair: Pair) -> None:
-    """python-hl7's own MLLP client sends, its parser reads the answers and the work, and writes the ORL."""
+    """python-hl7 on both ends: its MLLP client asks and reports, its MLLP server takes the work and answers."""
     lab, station = pair
     await station.stop()
     tube = await lab.tube("GLU", "UREA")
 
-    reader, writer = await asyncio.open_connection("127.0.0.1", lab.port)
+    reader, writer = await open_hl7_connection("127.0.0.1", lab.port, encoding="utf-8")
     query = independent.parse(
         "MSH|^~\\&|PEER|||NUMUNE|20261203081500+0300||QBP^Q11^QBP_Q11|p-1|P|2.5.1|||NE|AL||UNICODE UTF-8|||LAB-27^IHE\r"
         f"QPD|WOS^Work Order Step^IHELAW|q-p1|{tube}\rRCP|I||R^Real Time^HL70394\r"
     )
 
-    async def serve(peer_reader: asyncio.StreamReader, peer_writer: asyncio.StreamWriter) -> None:
-        block = await peer_reader.readuntil(b"\x1c\r")
-        work = independent.parse(block[1:-2].decode())
+    async def serve(peer_reader: HL7StreamReader, peer_writer: HL7StreamWriter) -> None:
+        work = await peer_reader.readmessage()
         answer = independent.parse(
             f"MSH|^~\\&|PEER|||NUMUNE|20261203081502+0300||ORL^O34^ORL_O42|p-2|P|2.5.1||||||UNICODE UTF-8|||LAB-28^IHE\r"
             f"MSA|AA|{work['MSH.F10']}\rSPM|1\rSAC|||{work['SAC.F3']}\r"
             + "".join(f"ORC|OK|{order(2)}|||SC\r" for order in work.segments("OBR"))
         )
-        peer_writer.write(b"\x0b" + str(answer).encode() + b"\x1c\r")
+        peer_writer.writemessage(answer)
         await peer_writer.drain()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", station.port)
-    writer.write(b"\x0b" + str(query).encode() + b"\x1c\r")
-    rsp = independent.parse((await asyncio.wait_for(reader.readuntil(b"\x1c\r"), 5))[1:-2].decode())
+    server = await start_hl7_server(serve, "127.0.0.1", station.port, encoding="utf-8")
+    writer.writemessage(query)
+    rsp = await asyncio.wait_for(reader.readmessage(), 20)
     assert str(rsp["MSA.F1"]) == "AA" and str(rsp["QAK.F1"]) == "q-p1"
     await lab.until_step("UREA", "kabul", seconds=10)
 
@@ -337,8 +337,8 @@ async def test_an_analyser_on_the_independent_package(pair: Pair) -> None:
         f"SPM|1|||SER|||||||P^^HL70369\rSAC|||{tube}\r"
         f"OBR|1|{steps['GLU']}||GLU\rORC|SC||||CM\rOBX|1|NM|GLU|1|97|mg/dL^^UCUM|||||F|||||op||M^X~S1^X|20261203083712+0300\r"
     )
-    writer.write(b"\x0b" + str(result).encode() + b"\x1c\r")
-    ack = independent.parse((await asyncio.wait_for(reader.readuntil(b"\x1c\r"), 5))[1:-2].decode())
+    writer.writemessage(result)
+    ack = await asyncio.wait_for(reader.readmessage(), 20)
     await lab.settled()
     assert str(ack["MSA.F1"]) == "AA" and str(ack["MSA.F2"]) == "p-3"
     assert [row.test for row in await lab.results(tube)] == ["GLU"]
