@@ -425,7 +425,11 @@ class Gateway:
 
 
 def _link_options(catalog: Catalog, key: str) -> dict[str, Any] | None:
-    return catalog.get(key).link_options() if key in catalog else None
+    if key not in catalog:
+        return None
+    definition = catalog.get(key)
+    wire = definition.file.wire
+    return {**definition.link_options(), "tur": wire.kind if wire is not None else None, "yanit": definition.answers}
 
 
 def text_link(definition: Definition, options: dict[str, Any]) -> TextLink:
