@@ -39,6 +39,8 @@ from hbys_bridge.app import start_bridge
 from lis_core.demo import load_demo
 from lis_core.demo_orders import load_demo_orders
 from lis_core.jobs import OutboxWorker, notify_panic
+from lis_core.services import audit_chain
+from lis_core.services.audit_chain import Anchors
 from lis_core.services.catalog import catalog as catalogue
 from lis_core.services.ingest import Ingest
 from lis_core.services.lines import active_lines, report_lines
@@ -228,6 +230,7 @@ class House:
             **bridge.handlers,
         }
         self._task(OutboxWorker(self.database, handlers).run())
+        self._task(audit_chain.watch(self.database, Anchors.of(self.settings)))
 
     def _confirmed(self, keys: Sequence[str]) -> None:
         if self.gateway is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -216,3 +217,19 @@ async def test_a_night_anchors_only_what_holds(long_audit: Database, tmp_path: P
     await by_the_owner(long_audit, "update denetim set yapan = 'kimse' where zincir = 'ekran' and sira = 41")
     assert [problem.number for problem in await audit_chain.nightly(long_audit, anchors)] == [41]
     assert anchors.file.read_bytes() == before
+
+
+async def test_the_running_program_verifies_by_itself_and_says_what_is_broken(
+    long_audit: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    anchors = Anchors(tmp_path / "capa.jsonl")
+    watching = asyncio.create_task(audit_chain.watch(long_audit, anchors, every=0.05))
+    try:
+        async with asyncio.timeout(30):
+            while not anchors.file.exists():
+                await asyncio.sleep(0.05)
+            await by_the_owner(long_audit, "update denetim set yapan = 'kimse' where zincir = 'ekran' and sira = 3")
+            while "ekran 3 satir degistirilmis" not in caplog.text:
+                await asyncio.sleep(0.05)
+    finally:
+        watching.cancel()

@@ -238,3 +238,16 @@ async def test_hiding_and_showing_again_are_kept_with_their_reasons(clinic: Clin
     with pytest.raises(Exception, match="yetkiniz yok"):
         async with clinic.database.work(await steps.user(clinic.database, "hekim")) as work:
             await privacy.hide_patient(work, patient, "diger", "x")
+
+
+async def test_an_analyser_is_given_the_number_of_a_hidden_patient(clinic: Clinic) -> None:
+    from drivers.messages import Query
+    from lis_core.services.routing import answer_query
+
+    placed = await clinic.place("GLU", by="hekim", patient=person(given_name="Şöhret", family_name=NAME))
+    await clinic.receive(placed)
+    async with clinic.database.work(await steps.user(clinic.database, "yonetici")) as work:
+        shown = await privacy.hide_patient(work, await patient_of(clinic, placed["number"]), "taninmis", "basın")
+    barcode = placed["specimens"][0]["barcode"]
+    [order] = await answer_query(clinic.database, "genel", Query(specimens=[barcode]))
+    assert (order.family_name, order.given_name) == (shown, "Hasta")
