@@ -206,7 +206,11 @@ async def test_foreign_unit_and_patient(world: World, job: Job) -> None:
         if not any(name in door.path for name in OF_ORDER):
             continue
         answer = await world.knock(door, "yabanci")
-        if answer.status_code not in (403, 404, 422) or "Çığır" in answer.text:
+        if "Çığır" in answer.text:
+            wrong.append((door.method, door.path, answer.status_code, answer.text[:200]))
+        if any(P.PRIVACY_EMERGENCY in one.permissions for one in door.access):
+            continue  # the door for emergencies: it asks for the reason before it opens anything
+        if answer.status_code not in (403, 404, 422):
             wrong.append((door.method, door.path, answer.status_code, answer.text[:200]))
         if door.method == "GET" and answer.status_code == 422:
             wrong.append((door.method, door.path, answer.status_code, answer.text[:200]))
@@ -245,10 +249,10 @@ async def test_nobody_comes_in_without_signing_in(world: World) -> None:
     for door in doors(world):
         answer = await world.knock(door, None)
         open_door = all(one.who is Who.EVERYBODY for one in door.access)
-        if (answer.status_code == 401) is open_door and door.path not in SIGN_IN_DOORS:
+        if (answer.status_code == 401) is open_door and not door.path.startswith(SIGN_IN_DOORS):
             wrong.append((door.method, door.path, answer.status_code, answer.text[:200]))
     assert wrong == []
 
 
-SIGN_IN_DOORS = {"/api/v1/auth/token", "/giris"}
-"""Public, and 401 is their answer to a wrong password."""
+SIGN_IN_DOORS = ("/api/v1/auth/token", "/giris")
+"""Public, and 401 is their answer to a wrong password or to who has not begun to sign in."""
