@@ -9,6 +9,7 @@ from importlib.metadata import entry_points
 GROUP = "numune.commands"
 HELP = {
     "run": "sistemi çalıştırır: geçit + çekirdek + web (--demo, --roles)",
+    "gateway": "uzak geçit: hattı kesilebilen bir binada (--config)",
     "decode": "yakalanmış cihaz mesajlarını okur, satır satır JSON yazar",
     "instruments": "cihaz kataloğu",
     "simulate": "bir cihazı ya da hastaneyi taklit eder",
@@ -16,6 +17,7 @@ HELP = {
     "db": "veritabanı: upgrade, backup, restore, dictionary, deliver",
     "clauses": "şartname maddelerini kanıtlayan testler",
     "doctor": "kurulumu denetler, sorunu sözle söyler",
+    "user": "kullanıcı hesapları: add, passive, active, reset, list",
     "audit": "denetim izi: nightly, verify, anchor, partitions",
     "privacy": "kişisel veriler: due, apply, rule, export, erase, anonymise",
 }
