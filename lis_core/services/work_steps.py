@@ -19,6 +19,7 @@ import psycopg
 from drivers.messages import WorkOrder, WorkTest
 from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError
+from lis_core.domain.permissions import P
 from lis_core.services.catalog import Catalog, CatalogInstrument
 from lis_core.storage.database import Work
 from lis_core.storage.tables.law import OPEN_STATES
@@ -221,8 +222,9 @@ async def _by_number(raw: psycopg.AsyncConnection[Any], number: str) -> tuple[in
 async def cancel_step(work: Work, number: str, reason: str) -> None:
     """Take a step back: the analyser is sent ORC-1 CA; one that was never sent is simply dropped.
 
-    Raises NumuneError: unknown step; a step that is finished.
+    Raises NumuneError: not allowed, unknown step, a step that is finished.
     """
+    work.actor.must(P.RESULT_TECHNICAL)
     raw = await work.driver()
     step_id, state = await _by_number(raw, number)
     if state == "planlandi":
@@ -236,6 +238,7 @@ async def change_step(
 ) -> None:
     """Change what was asked: LAW knows no replacement, so the step is cancelled and, once the analyser has agreed, a
     new one with a new number is sent (LAW-F.51). Raises as `cancel_step`."""
+    work.actor.must(P.RESULT_TECHNICAL)
     raw = await work.driver()
     step_id, state = await _by_number(raw, number)
     wish = {key: value for key, value in (("seyreltme", dilution), ("oncelik", priority)) if value is not None}
@@ -252,6 +255,7 @@ async def change_step(
 
 async def decide_doubt(work: Work, number: str, *, accepted: bool, reason: str) -> None:
     """A person knows what became of a step in doubt. Raises NumuneError: unknown, or not in doubt."""
+    work.actor.must(P.RESULT_TECHNICAL)
     raw = await work.driver()
     step_id, state = await _by_number(raw, number)
     moved = await move(work, raw, [step_id], "kabul" if accepted else "reddedildi", when=("belirsiz",), note=reason)
@@ -262,7 +266,9 @@ async def decide_doubt(work: Work, number: str, *, accepted: bool, reason: str) 
 
 
 async def place_tube(work: Work, barcode: str, rack: str, position: str) -> None:
-    """A tube stands in a rack or tray: so a query by place finds it. Raises NumuneError: no such tube."""
+    """A tube stands in a rack or tray: so a query by place finds it. Raises NumuneError: no such tube, not
+    allowed."""
+    work.actor.must(P.SPECIMEN_ACCEPT)
     raw = await work.driver()
     cursor = await raw.execute(
         "insert into numune_hareket (tetkik_numune_kodu, islem, islem_zamani, kullanici_kodu, raf, pozisyon, kaynak) "

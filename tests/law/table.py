@@ -11,7 +11,7 @@ import inspect
 from importlib import import_module
 from pathlib import Path
 
-MODULES = ("test_query", "test_work", "test_results", "test_envelope")
+MODULES = ("test_query", "test_work", "test_results", "test_result_details", "test_envelope")
 TARGET = Path(__file__).parents[2] / "docs" / "law-assertions.md"
 LIST = Path(__file__).with_name("assertions.tsv")
 NOT_OURS: dict[str, str] = {}
