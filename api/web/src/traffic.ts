@@ -64,8 +64,19 @@ export function traffic(): void {
   });
 }
 
-/** Fields of a form that only one kind of line has. */
+let toldOf = "";
+
+/** What a trial of a line has just seen comes into view; nothing moves while it has nothing new to say. */
+function followTrial(): void {
+  const trial = all("[data-trial]").pop();
+  const said = trial ? `${trial.dataset["trial"] ?? ""} ${trial.querySelectorAll("li").length}` : "";
+  if (said !== toldOf) trial?.scrollIntoView({ block: "nearest" });
+  toldOf = said;
+}
+
+/** Fields of a form that only one kind of line has; and trials of lines. */
 export function switches(): void {
+  document.addEventListener("htmx:after:swap", followTrial);
   document.addEventListener("change", (event) => {
     if (!(event.target instanceof HTMLSelectElement) || event.target.dataset["switch"] !== "line") return;
     const kind = event.target.value;
