@@ -244,6 +244,9 @@ async def _approve(
         refusal = NumuneError(errors.NOT_FOUND, what="Sonuç") if row is None else judge(row)
         if row is not None and refusal is None:
             taken.append(row)
+        if row is not None and refusal is not None and refusal.kind is errors.NOT_YOUR_LABORATORY:
+            tried = {"karar": kind.value, "istem_tetkik_kodu": row.ordered_test_id}
+            work.audit("yetki_ret", "yetki", refusal.code, None, tried)  # a row of a bulk answer is an attempt too
         outcomes.append(
             ApprovalOutcome(
                 result_id,

@@ -195,6 +195,8 @@ async def test_a_specialist_approves_only_in_his_laboratories(lab: Database) -> 
     outcomes = await clinically(lab, ids["GLU"], ids["HGB"], by=chemist)
     assert codes(outcomes) == [None, errors.NOT_YOUR_LABORATORY.code]
     assert (await steps.states(lab, number))["HGB"] is TestState.TECHNICALLY_APPROVED
+    [attempt] = await steps.audit_of(lab, "yetki", errors.NOT_YOUR_LABORATORY.code)
+    assert (attempt.action, attempt.actor) == ("yetki_ret", "biyokimyaci")
     bench = await steps.new_user(lab, "tekniker", Job.TECHNICIAN, "HORMON")
     _, more = await measured(lab, tests={"GLU": "92"})
     assert codes(await technically(lab, more["GLU"], by=bench)) == [errors.NOT_YOUR_LABORATORY.code]
