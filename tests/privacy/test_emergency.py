@@ -250,4 +250,5 @@ async def test_an_analyser_is_given_the_number_of_a_hidden_patient(clinic: Clini
         shown = await privacy.hide_patient(work, await patient_of(clinic, placed["number"]), "taninmis", "basın")
     barcode = placed["specimens"][0]["barcode"]
     [order] = await answer_query(clinic.database, "genel", Query(specimens=[barcode]))
-    assert (order.family_name, order.given_name) == (shown, "Hasta")
+    assert order.patient is not None
+    assert (order.patient.family_name, order.patient.given_name) == (shown, "Hasta")
