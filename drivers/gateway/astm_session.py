@@ -48,7 +48,7 @@ class AstmSession(asyncio.Protocol):
         self._gateway = gateway
         self._book = book
         self._link = AstmLink(options)
-        self._collector = Collector(gateway.spool.identity, book.spec.name)
+        self._collector = Collector(gateway.spool.identity, book.spec.name, announced=options.require_enq)
         self._transfer = 0
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None

@@ -31,9 +31,12 @@ class Collected:
 class Collector:
     """Feed it the stored frames of one transfer, in order. The same frames always give the same messages and keys."""
 
-    def __init__(self, spool: str, line: str) -> None:
+    def __init__(self, spool: str, line: str, *, announced: bool = True) -> None:
+        """announced: transfers begin with ENQ. Where they do not, a new H may be a sender that began anew, so a message
+        without L before it is not whole."""
         self._spool = spool
         self._line = line
+        self._announced = announced
         self._assembler = MessageAssembler()
         self._frames: list[tuple[Place, int, bytes]] = []
         self._before = 0
@@ -47,7 +50,7 @@ class Collector:
         wholes = self._assembler.feed(text, last)
         for number, message in enumerate(wholes, 1):
             shared = number < len(wholes) or self._assembler.pending
-            found.append(self._collect(message, shared=shared, normal_end=True))
+            found.append(self._collect(message, shared=shared, normal_end=self._announced))
             self._before = self._before + 1 if self._frames[0] is frame else 1
             self._frames = [frame] if shared else []
         if not self._frames:

@@ -128,7 +128,7 @@ class Gateway:
         definition = definition.at_site(spec.settings.get("parametre") or {})
         if spec.kind == "klasor":
             return WatchedFolder(spec.address, FolderIntake(self, book).take, book.endpoint, spec.settings)
-        chosen = {**definition.link_options(), **spec.settings.get("hat", {})}
+        chosen = _chosen(definition, spec)
 
         def session() -> asyncio.Protocol:
             if spec.protocol in ("metin", "tablo"):
@@ -324,7 +324,8 @@ class Gateway:
             return [Collected(line, file_key(line, f.text), f.received_ns, f.text, f.raw, (p,)) for p, f in frames]
         if book is not None and book.spec.protocol in ("metin", "tablo"):
             return self._collect_texts(book.spec, frames)
-        collector = Collector(self.spool.identity, line)
+        chosen = _chosen(self.definition_of(book.spec), book.spec) if book is not None else {}
+        collector = Collector(self.spool.identity, line, announced=bool(chosen.get("require_enq", True)))
         found: list[Collected] = []
         for place, frame in frames:
             found += collector.take(place, frame.received_ns, frame.raw, frame.text, frame.last)
@@ -430,6 +431,11 @@ def _link_options(catalog: Catalog, key: str) -> dict[str, Any] | None:
     definition = catalog.get(key)
     wire = definition.file.wire
     return {**definition.link_options(), "tur": wire.kind if wire is not None else None, "yanit": definition.answers}
+
+
+def _chosen(definition: Definition, spec: LineSpec) -> dict[str, Any]:
+    """The options of a line's link: the model's, and what this line was given besides."""
+    return {**definition.link_options(), **spec.settings.get("hat", {})}
 
 
 def text_link(definition: Definition, options: dict[str, Any]) -> TextLink:

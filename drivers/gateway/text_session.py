@@ -46,6 +46,7 @@ _NOT_SENT = {
 _NOTES = {
     "no answer in time": "Sorgu süresinde yanıtlanamadı; cihaza iş yok dendi, yeniden sorması beklenir.",
     "wrong check byte": "Denetim karakteri yanlış blok, bu hatta kabul edildi.",
+    "block repeated": "Cihaz bir bloğu yineledi (yanıtımız ulaşmamış olmalı); bir kez alındı.",
     "silent": "Cihaz konuşmayı başlatma denemelerine yanıt vermiyor.",
 }
 

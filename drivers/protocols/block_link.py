@@ -64,6 +64,8 @@ class BlockLink(TextLink):
         self._o = options or BlockOptions()
         self.join = self._o.join
         self._bare_end = re.compile(self._o.bare_end.encode("latin-1"), re.S) if self._o.bare_end else None
+        self._before = b""
+        """The block that was stored last."""
         self._check_length = 0 if self._o.check == "none" else 1 if self._o.check_form == "byte" else 2
 
     # ---- bytes in
@@ -154,6 +156,10 @@ class BlockLink(TextLink):
             else:
                 self._again(Why.REFUSED, now)
             return True
+        if o.closes and o.answer and self._message_bytes and raw == self._before:
+            self._out += o.acknowledge  # our answer was lost: each block of a message has a number, so no two are equal
+            self._events.append(Note("block repeated"))
+            return True
         ends_message = not o.closes or end == o.closes
         self._received(raw, start, place - start, last=ends_message, now=now)
         return True
@@ -204,6 +210,7 @@ class BlockLink(TextLink):
     # ---- answers
 
     def _confirm(self, block: BlockReceived, now: float) -> None:
+        self._before = block.raw
         if self._o.answer:
             self._out += self._o.acknowledge
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
+import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,17 +16,22 @@ from tests.wire.scripts import Message, messages_of
 from tests.wire.yard import Line, TurnableLoop, Yard
 
 
+IN_MEMORY = Path("/dev/shm")
+"""A file system on which a flush takes no time, where there is one: what a disk does is tested elsewhere."""
+
+
 @pytest.fixture(scope="module")
-def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
+def yard() -> Iterator[Yard]:
     loop = TurnableLoop()
+    folder = tempfile.mkdtemp(prefix="numune-wire-", dir=IN_MEMORY if os.access(IN_MEMORY, os.W_OK) else None)
     # The plugin for asynchronous tests has its own loop; these stories need one whose clock they can turn.
-    made = Yard(loop, Path(tmp_path_factory.mktemp("spool")), load_catalog())
+    made = Yard(loop, Path(folder), load_catalog())
     made.run(made.start())
     yield made
     made.run(made.stop())
     loop.run_until_complete(loop.shutdown_asyncgens())
     loop.close()
-    asyncio.set_event_loop(None)
+    shutil.rmtree(folder)
 
 
 class Case:
@@ -38,7 +45,7 @@ _cases: dict[tuple[int, str], Case] = {}
 
 
 @pytest.fixture
-def case(yard: Yard, key: str) -> Case:
+def case(yard: Yard, key: str) -> Iterator[Case]:
     """The entry `key`, its line open, its book empty."""
     place = (id(yard), key)
     if place not in _cases:
@@ -49,4 +56,5 @@ def case(yard: Yard, key: str) -> Case:
         line = yard.run(yard.line(definition))
         _cases[place] = Case(yard, line, messages, yard.run(undisturbed(line, messages)))
     _cases[place].line.fresh()
-    return _cases[place]
+    yield _cases[place]
+    yard.run(_cases[place].line.emptied())

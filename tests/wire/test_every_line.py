@@ -127,7 +127,7 @@ def test_the_instrument_falls_silent_and_begins_again(case: Case) -> None:
             wire = await Wire.to(case.line)
             await up_to(wire, case, *place)
             await case.line.silence()
-            wire.inbox.clear()
+            wire.forget()
             await wire.messages(case.messages)
             await wire.close()
             judge(case.line, case.calm, [wire], at_most=2)

@@ -78,6 +78,10 @@ class Wire(asyncio.Protocol):
         if step.holds:
             self.acknowledged.append(step.holds)
 
+    def forget(self) -> None:
+        """What came until now was the answer to something else."""
+        self.inbox.clear()
+
     def cut(self) -> None:
         """As when somebody pulls the cable."""
         self.transport.abort()
@@ -96,6 +100,8 @@ class AstmWire(Wire):
         super().__init__(line)
         self.manners: Manners = "polite"
         self.asking = False
+        self.waiting = False
+        """Our step has no answer yet."""
         self.contends = False
         self.asked = 0
         """ENQs that the host sent."""
@@ -122,10 +128,13 @@ class AstmWire(Wire):
 
     def _host_asks(self) -> None:
         self.asked += 1
-        if self.asking or self.contends:
+        if self.waiting and not self.asking:
+            self.contentions += 1  # it speaks without ENQ and is speaking: the host has to see that and yield
+        elif self.asking or self.contends:
             self.contentions += 1
-            self.contends, self.asking = False, True
-            self.write(ENQ)
+            if self.asking or self.line.definition.link_options().get("require_enq", True):
+                self.write(ENQ)
+            self.contends = False
         elif self.manners == "naks":
             self.write(NAK)
         elif self.manners == "polite":
@@ -150,8 +159,9 @@ class AstmWire(Wire):
     async def step(self, step: Step, *parts: bytes) -> None:
         await until(lambda: not self._listening, "the host never ended its transfer")
         self.asking = step.data[-1:] == ENQ
+        self.waiting = bool(step.answer)
         await super().step(step, *parts)
-        self.asking = False
+        self.asking = self.waiting = False
 
     async def answered(self, step: Step, expected: bytes | None = None) -> None:
         expected = step.answer if expected is None else expected
@@ -182,6 +192,10 @@ class MllpWire(Wire):
             self._seen[step.answer] = len(self.answers_to(step.answer))
             assert re.search(rb"\rMSA\|(AA|CA|AE|AR)\|", answer), answer
             self.kept(step)
+
+    def forget(self) -> None:
+        super().forget()
+        self._seen.clear()
 
     def _taken(self, control_id: bytes) -> int:
         return self._seen.setdefault(control_id, 0)

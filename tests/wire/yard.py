@@ -145,6 +145,12 @@ class Line:
         await until(lambda: not self.book.sessions)
         await self.yard.rest()
 
+    async def emptied(self) -> None:
+        """Hang up on everybody that a failed story left on the line."""
+        for session in list(self.book.sessions):
+            session.close()
+        await self.hung_up()
+
     async def silence(self, seconds: float = 61.0) -> None:
         """Nobody says anything for so long. In steps, as timers that set timers need them."""
         for _ in range(4):
