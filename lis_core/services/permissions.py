@@ -220,18 +220,30 @@ async def preview(db: Database, actor: Actor, change: Callable[[Work], Awaitable
     found: list[PersonChange] = []
     try:
         async with db.work(actor) as work:
-            before = await _fresh_book(work.session)
-            await change(work)
-            await work.session.flush()
-            found = await _differences(work.session, before, await _fresh_book(work.session))
+            [found] = await compared(work, change, [today()])
             raise _Undone
     except _Undone:
         return found
 
 
-async def _fresh_book(session: AsyncSession) -> RightsBook:
+async def compared(
+    work: Work, change: Callable[[Work], Awaitable[object]], days: Sequence[date]
+) -> list[list[PersonChange]]:
+    """Make `change` in this transaction; for each of these days, who gains and loses what by it.
+
+    Raises what `change` raises. Another comparison waits until this transaction ends.
+    """
+    await work.session.execute(text("select pg_advisory_xact_lock(hashtext('yetki_degisikligi'))"))
+    before = [await _fresh_book(work.session, day) for day in days]
+    await change(work)
+    await work.session.flush()
+    after = [await _fresh_book(work.session, day) for day in days]
+    return [await _differences(work.session, *books) for books in zip(before, after, strict=True)]
+
+
+async def _fresh_book(session: AsyncSession, day: date | None = None) -> RightsBook:
     """The book of this very transaction; it goes into no cache."""
-    return await load_book(session, await session.scalar(text(RIGHTS_VERSION)) or 0, today())
+    return await load_book(session, await session.scalar(text(RIGHTS_VERSION)) or 0, day or today())
 
 
 async def _differences(session: AsyncSession, before: RightsBook, after: RightsBook) -> list[PersonChange]:
@@ -303,7 +315,10 @@ async def _scope_exists(work: Work, permission: P, scope: Scope) -> None:
 
 
 async def _somebody_gives(work: Work) -> None:
-    """Raises LAST_MANAGER where no active person could give permissions any more."""
+    """Raises LAST_MANAGER where no active person could give permissions any more. The program, which sets up a new
+    installation where nobody can so far, is not asked."""
+    if work.actor.user_id is None:
+        return
     book = await _fresh_book(work.session)
     able = [key for key in book.own.keys() | book.memberships.keys() if _gives(book, key)]
     active = await work.session.scalar(select(func.count()).where(User.id.in_(able), User.active))
