@@ -61,6 +61,16 @@ ACTIONS = {
     "mesaj.alindi": "cihaz mesajı alındı",
     "kimlik_silindi": "kimliği sildi",
     "veri_dokumu": "kişisel veri dökümü aldı",
+    "yetki_degisikligi": "yetkileri değiştirdi",
+    "yetki_ver": "yetki verdi",
+    "yetki_al": "yetkiyi kaldırdı",
+    "yetki_yasakla": "yetkiyi yasakladı",
+    "yasak_kaldir": "yasağı kaldırdı",
+    "uye_yap": "gruba aldı",
+    "uyelik_kaldir": "gruptan çıkardı",
+    "grup_kopyala": "yetki grubunu kopyaladı",
+    "yetki_dene": "başkasının ekranlarını denedi",
+    "yonetici_sonuc_okur": "yöneticiye sonuç okutan yetki verdi",
     "saklama_uygulandi": "saklama süresini uyguladı",
 }
 """Deeds in words; one that is not here is shown as it stands."""

@@ -66,6 +66,7 @@ MENU = (
     MenuItem("unmatched", "/eslesmeyen", "Eşleşmeyen", _held(P.UNMATCHED_VIEW, P.RESULT_VIEW_UNAPPROVED)),
     MenuItem("instruments", "/cihazlar", "Cihazlar", _held(P.INSTRUMENT_VIEW)),
     MenuItem("people", "/kisiler", "Kişiler", _held(P.USER_VIEW)),
+    MenuItem("permissions", "/yetkiler", "Yetkiler", _held(P.RIGHTS_VIEW)),
     MenuItem("clients", "/istemciler", "Web servis", _held(P.SYSTEM_MANAGE)),
     MenuItem("audit", "/denetim", "Denetim", _held(P.AUDIT_VIEW)),
     MenuItem("privacy", "/gizlilik", "Gizlilik", _held(P.PRIVACY_MARK, P.PRIVACY_REVIEW, P.PRIVACY_DATA, any_of=True)),
@@ -190,7 +191,7 @@ def plain_page(request: Request, template: str, status: int = 200, **facts: Any)
 
 def error_page(request: Request, refusal: NumuneError) -> Response:
     """The page (or the part of a page) of a refusal; `api.errors.install` takes it."""
-    facts = {"refusal": refusal, "reference": refusal.details.get("reference")}
+    facts = {"refusal": refusal, "reference": refusal.details.get("reference"), **_where_given(request, refusal)}
     if wants_fragment(request):
         return HTMLResponse(
             environment().get_template("errors/part.html").render(**facts),
@@ -198,6 +199,20 @@ def error_page(request: Request, refusal: NumuneError) -> Response:
             headers={"HX-Retarget": "#said", "HX-Reswap": "innerHTML"},
         )
     return plain_page(request, "errors/page.html", refusal.status, **facts)
+
+
+def _where_given(request: Request, refusal: NumuneError) -> dict[str, Any]:
+    """The codes that are missing and, for whoever may look there, the pages where such a permission is given."""
+    codes = refusal.details.get("codes")
+    missing = [code for code in codes if code in set(P)] if isinstance(codes, list) else []
+    actor = getattr(request.state, "actor", None)
+    if not missing or actor is None or not actor.may(P.RIGHTS_VIEW):
+        return {"missing": missing, "place": None}
+    person = f"/yetkiler/kisi/{actor.user_id}?yetki={missing[0]}"
+    return {
+        "missing": missing,
+        "place": {"permissions": [(code, P(code).caption) for code in missing], "person": person},
+    }
 
 
 def said(sentence: str, kind: str = "good") -> Markup:

@@ -118,6 +118,8 @@ GROUP_CIRCLE = _kind(51, 409, "{member} grubu {group} grubuna üye yapılamaz: g
 ALREADY_MEMBER = _kind(52, 409, "{member} zaten {group} grubunun üyesi.")
 LAST_MANAGER = _kind(53, 409, "Bu değişiklikten sonra yetki verebilen kimse kalmıyor; önce başka birine yetki verin.")
 ENTRY_ENDED = _kind(54, 409, "Bu kayıt daha önce kaldırılmış.")
+RIGHTS_MOVED = _kind(55, 409, "Siz bakarken yetkiler değişti; kaydedilmedi. Aşağıdaki farklara yeniden bakıp kaydedin.")
+GROUP_CODE_TAKEN = _kind(56, 409, "{group} kodlu bir yetki grubu zaten var.")
 
 # Privacy
 HIDDEN_PATIENT = _kind(

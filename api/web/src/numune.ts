@@ -9,6 +9,7 @@ import { openPanel, watchKeys } from "./keys";
 import { concerns, listen, onNotes } from "./live";
 import { merge, restore, watchLists } from "./lists";
 import { all, formToken, isWriting, one, part } from "./page";
+import { permissions } from "./permissions";
 import { watchScanner } from "./scan";
 import { sound } from "./sound";
 import { switches, traffic } from "./traffic";
@@ -101,6 +102,7 @@ function start(): void {
   traffic();
   switches();
   workshop();
+  permissions();
   listen();
   const wanted = document.body.dataset["opens"];
   if (wanted) openPanel(wanted);
