@@ -15,7 +15,6 @@ from tests.wire.judging import Undisturbed, undisturbed
 from tests.wire.scripts import Message, messages_of
 from tests.wire.yard import Line, TurnableLoop, Yard
 
-
 IN_MEMORY = Path("/dev/shm")
 """A file system on which a flush takes no time, where there is one: what a disk does is tested elsewhere."""
 

@@ -37,7 +37,7 @@ Message = list[Step]
 def messages_of(definition: Definition) -> list[Message] | None:
     """The messages of an entry's file as steps; None where nobody has written one."""
     path = message_file(definition.key)
-    if path is None or definition.file.wire is None and definition.protocol in ("metin", "tablo"):
+    if path is None or (definition.file.wire is None and definition.protocol in ("metin", "tablo")):
         return None
     data = path.read_bytes()
     if definition.protocol == "astm":
@@ -123,7 +123,7 @@ def mllp_step(definition: Definition, message: bytes) -> Step:
     if not definition.answers and definition.read(message).queries:
         return Step(VT + message + FS + b"\r")  # a model that only listens to questions: none is answered
     fields = message.split(b"\r")[0].split(b"|")
-    accept, application = (fields[14:16] + [b"", b""])[:2]
+    accept, application = [*fields[14:16], b"", b""][:2]
     silent = accept in (b"NE",) and application in (b"NE",)
     return Step(VT + message + FS + b"\r", b"" if silent else fields[9], message)
 
@@ -147,7 +147,7 @@ def text_steps(definition: Definition, data: bytes) -> Message:
     for place in range(len(data)):
         begun += data[place : place + 1]
         blocks = [e for e in link.receive_data(data[place : place + 1], 0.0) if isinstance(e, BlockReceived)]
-        for block in blocks:
+        for _ in blocks:
             link.stored(0.0)
         owed = link.data_to_send()
         if blocks or owed or (framed and begun[-1:] == EOT):

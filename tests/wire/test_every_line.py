@@ -64,16 +64,17 @@ def test_the_network_cuts_between_all_bytes(case: Case) -> None:
 @every_entry
 def test_the_network_cuts_once_in_every_step(case: Case) -> None:
     """Two reads a step, the cut elsewhere each time."""
+    rounds = 1 if case.line.definition.link_options().get("start") == "" else 2  # strips: what a printer feeds between
 
     async def story() -> None:
         chance = random.Random(case.line.definition.key)
         wire = await Wire.to(case.line)
-        for _ in range(2):
+        for _ in range(rounds):
             for message in case.messages:
                 for step in message:
                     await wire.step(step, *cut_in_two(step.data, chance))
         await wire.close()
-        judge(case.line, case.calm, [wire], at_least=2, at_most=2)
+        judge(case.line, case.calm, [wire], at_least=rounds, at_most=rounds)
         assert set(case.line.troubles) == set(case.calm.troubles)
 
     case.yard.run(story())
@@ -120,6 +121,8 @@ def test_the_line_is_cut_and_the_instrument_sends_again(case: Case) -> None:
 @every_entry
 def test_the_instrument_falls_silent_and_begins_again(case: Case) -> None:
     """A minute without a byte, in every state of the line; then the same peer sends everything anew."""
+    if case.line.definition.link_options().get("pause"):
+        pytest.skip("a printed strip: a pause is its end, so nothing tells a whole one from a part")
 
     async def story() -> None:
         for place in places(case, 4):
@@ -153,7 +156,7 @@ def test_noise_between_frames_is_told_and_harms_nothing(case: Case) -> None:
         for message in case.messages:
             for place, step in enumerate(message):
                 if _takes_noise(step) and not (between_messages_only and place):
-                    await wire.in_parts(NOISE)
+                    await wire.in_parts(NOISE + b"\r" if between_messages_only else NOISE)
                     await turns(4)
                 await wire.step(step)
         await wire.close()
