@@ -5,12 +5,12 @@ Nothing is done or read in his name: his rights are held against the declaration
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from fastapi import FastAPI
 
-from api.access import Door, Who, doors_of
+from api.access import Access, Door, Who, doors_of
 from api.screens.shell import MENU, MenuItem
 from lis_core.domain.permissions import P, Rights
 from lis_core.storage.database import Actor
@@ -165,7 +165,7 @@ def _screen(item: MenuItem, doors: Sequence[Door], person: Actor, names: PlaceNa
         item.path,
         opens,
         item.listed(person),
-        () if opens else tuple(one.caption for one in item.access.permissions if not person.may(one)),
+        _lacking([item.access], person),
         limits,
         tuple(buttons.values()),
     )
@@ -177,11 +177,16 @@ def _caption(door: Door) -> str:
 
 
 def _missing(door: Door, person: Actor) -> tuple[str, ...]:
+    return _lacking(door.access, person)
+
+
+def _lacking(accesses: Iterable[Access], person: Actor) -> tuple[str, ...]:
+    """What he lacks for all of these, in captions."""
     lacking = [
         " ya da ".join(one.caption for one in access.permissions)
         if access.any_of
         else ", ".join(one.caption for one in access.permissions if not person.may(one))
-        for access in door.access
+        for access in accesses
         if not access.admits(person)
     ]
     return tuple(dict.fromkeys(lacking))

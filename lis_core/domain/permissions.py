@@ -95,6 +95,7 @@ class Reach(NamedTuple):
 
 
 _NO_REACH = Reach()
+_EVERYWHERE = Reach(everywhere=True)
 
 
 class Extent(NamedTuple):
@@ -373,8 +374,14 @@ def difference(before: Rights, after: Rights) -> tuple[Change, ...]:
     return tuple(
         change
         for change in changes
-        if change.before != change.after and (change.before.somewhere or change.after.somewhere)
+        if _in_effect(change.before) != _in_effect(change.after) and (change.before.somewhere or change.after.somewhere)
     )
+
+
+def _in_effect(extent: Extent) -> Extent:
+    """The same extent without what adds nothing: beside "everywhere" no unit, bench or own patient counts."""
+    given, forbidden = (_EVERYWHERE if reach.everywhere else reach for reach in extent)
+    return Extent(given, forbidden)
 
 
 __all__ = [

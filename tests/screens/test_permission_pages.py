@@ -81,6 +81,8 @@ async def test_a_person_page_says_what_he_may_how_far_and_why(site: Site, house:
 
 async def test_own_patients_are_said_in_words(site: Site, house: House) -> None:
     physician = await id_of(house, "hekim")
+    account = await (await site.as_("yonetici")).get(f"/kisiler/{physician}")
+    assert f'href="/yetkiler/kisi/{physician}"' in account.text
     page = await (await site.as_("yonetici")).get(f"/yetkiler/kisi/{physician}")
     row = plain(page.text[page.text.index('data-row="istem.gor"') :].split("</tr>")[0])
     assert "kendi hastaları" in row
@@ -171,6 +173,14 @@ async def test_what_gives_much_asks_for_a_reason(site: Site, house: House) -> No
     assert saved.status_code == 303
     [row] = await deeds(house, "yetki_degisikligi")
     assert row.sonraki["neden"] == "Kalite sorumlusu olarak görevlendirildi"
+
+
+async def test_what_adds_nothing_is_no_difference(site: Site, house: House) -> None:
+    """Own patients beside "everywhere": nobody gains anything by it, and the page says so."""
+    person, administrator = await house.person("yeni", Job.TRANSPORT), await site.as_("yonetici")
+    page = await administrator.post(f"/yetkiler/kisi/{person}", yap="yetki", yetki="numune.gor", kapsam="kendi:")
+    assert "Bugün kimsenin yetkisi değişmez" in plain(page.text)
+    assert "değişen yetki yok" in plain(page.text)
 
 
 async def test_what_begins_later_is_weighed_on_its_day(site: Site, house: House) -> None:
