@@ -176,8 +176,8 @@ async def test_every_use_case_leaves_its_row(lab: Database) -> None:
     deeds: list[tuple[str, str, Callable[[Work], Awaitable[object]]]] = [
         ("hekim", "hasta", lambda w: patients.find_or_register(w, person)),
         ("hekim", "hasta", lambda w: patients.find_or_register(w, other)),
-        ("hekim", "hasta", lambda w: patients.update_patient(w, replace(person, phone="0505"))),
-        ("hekim", "hasta", lambda w: patients.merge_patients(w, person, other)),
+        ("kabul", "hasta", lambda w: patients.update_patient(w, replace(person, phone="0505"))),
+        ("kabul", "hasta", lambda w: patients.merge_patients(w, person, other)),
         ("hekim", "tetkik_istem", lambda w: orders.add_tests(w, number, ["UREA"])),
         ("hekim", "tetkik_istem", lambda w: orders.cancel_tests(w, number, ["UREA"], "vazgeçildi")),
         ("teknisyen", "tetkik_numune", lambda w: specimens.add_aliquot(w, serum, "01")),
