@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -13,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.access import needs
 from api.context import Db
+from api.screens import words as words_of
 from api.screens.permission_forms import Known, Shown, Typed, days_words, shown, steps_of, typed
 from api.screens.permission_trial import tried
 from api.screens.shell import Screen, screen
@@ -28,6 +28,7 @@ from lis_core.storage.database import Actor, Database
 from lis_core.storage.tables import User
 from lis_core.views.permission_words import PlaceNames, place_names
 from lis_core.views.permissions import (
+    EntryLine,
     MemberLine,
     entries_of,
     memberships,
@@ -205,7 +206,7 @@ async def _person(
         user=user,
         why=explained(rights, known.names),
         held=len(rights.held),
-        attention=attention_words(rights, known.memberships, known.names),
+        attention=attention_words(rights, known),
         known=known,
         days=days_words,
         change=change,
@@ -218,7 +219,7 @@ async def _person(
     )
 
 
-def attention_words(rights: Rights, groups: Sequence[MemberLine], names: PlaceNames) -> list[str]:
+def attention_words(rights: Rights, known: Known) -> list[str]:
     """Where an administrator reads results: by what, since when and by whose hand; empty for everybody else."""
     if not administers_and_reads(rights):
         return []
@@ -227,11 +228,11 @@ def attention_words(rights: Rights, groups: Sequence[MemberLine], names: PlaceNa
         if not rights.may(permission):
             continue
         for grant in rights.why(permission).grants:
-            first = grant.path[0] if grant.path else ""
-            entered = next((line for line in groups if line.group == first), None)
-            giver = entered.given_by if entered else grant.given_by or "program"
-            since = f", {entered.given_at:%d.%m.%Y}" if entered else ""
-            words.append(f"{permission.caption}: {grant.source} ({names.grant(grant)}); veren {giver}{since}")
+            row: MemberLine | EntryLine | None = next((one for one in known.entries if one.id == grant.entry_id), None)
+            if grant.path:  # his own membership, not what was given to the group, is how it came to him
+                row = next((one for one in known.memberships if one.group == grant.path[0]), None)
+            hand = f"; veren {row.given_by}, {words_of.day(row.given_at)}" if row else ""
+            words.append(f"{permission.caption}: {grant.source} ({known.names.grant(grant)}){hand}")
     return list(dict.fromkeys(words))
 
 
