@@ -49,9 +49,7 @@ async def load_demo(db: Database, password: str, port_base: int) -> None:
 
     password: of every demonstration user. port_base: what is added to each line's port (4000 in the contract).
     """
-    async with db.work(
-        LOADER
-    ) as work:
+    async with db.work(LOADER) as work:
         session = work.session
         await session.execute(text("select pg_advisory_xact_lock(:key)"), {"key": DEMO_LOCK})
         if await session.get(Parameter, _LOADED) is None:

@@ -54,9 +54,7 @@ async def test_gateway_broker_and_core_are_killed_in_turn(
     chance = random.Random(seed)
     await move_line(lab)
     config = tmp_path / "gecit.toml"
-    config.write_text(
-        f'ad = "{GATEWAY}"\naraci = "{broker.url}"\nveri = "gecit"\nsayfa = "127.0.0.1:{free_port()}"\n'
-    )
+    config.write_text(f'ad = "{GATEWAY}"\naraci = "{broker.url}"\nveri = "gecit"\nsayfa = "127.0.0.1:{free_port()}"\n')
     core = Part(
         "run", "--roles", "core",
         NUMUNE_DATABASE_URL=lab.url, NUMUNE_DATA_DIR=str(tmp_path / "merkez"), NUMUNE_MQTT_URL=broker.url,

@@ -132,7 +132,9 @@ async def test_4_the_raw_message_stays_verbatim_and_can_be_replayed(laboratory: 
 
     from drivers.gateway.rereading import make
 
-    [outcome] = await replay(laboratory.database, [run.ham_mesaj_kodu], program("deneme", may=[P.MESSAGE_REPLAY]), make())
+    [outcome] = await replay(
+        laboratory.database, [run.ham_mesaj_kodu], program("deneme", may=[P.MESSAGE_REPLAY]), make()
+    )
     assert (outcome.results, outcome.unmatched, outcome.problem) == (0, 0, None)
     assert len(await laboratory.runs(number, "GLU")) == 1
     assert result_id == run.tetkik_sonuc_kodu

@@ -451,7 +451,9 @@ def upgrade() -> None:
         ),
         sa.Column("baglanti_adi", sa.String(length=60), nullable=False, comment="Hattin adi"),
         sa.Column("cihaz_kodu", sa.BigInteger(), nullable=False, comment="Cihaz"),
-        sa.Column("baglanti_turu", sa.String(length=20), nullable=False, comment="tcp-sunucu, tcp-istemci, seri, klasor"),
+        sa.Column(
+            "baglanti_turu", sa.String(length=20), nullable=False, comment="tcp-sunucu, tcp-istemci, seri, klasor"
+        ),
         sa.Column("protokol", sa.String(length=10), nullable=False, comment="astm, hl7, metin, tablo"),
         sa.Column("adres", sa.String(), nullable=False, comment="sunucu:port, seri port ya da klasor yolu"),
         sa.Column(
@@ -751,7 +753,9 @@ def upgrade() -> None:
         sa.Column(
             "baglanti_adi", sa.String(length=60), server_default="", nullable=False, comment="Hattin adi; bos = yeni"
         ),
-        sa.Column("baglanti_turu", sa.String(length=20), nullable=False, comment="tcp-sunucu, tcp-istemci, seri, klasor"),
+        sa.Column(
+            "baglanti_turu", sa.String(length=20), nullable=False, comment="tcp-sunucu, tcp-istemci, seri, klasor"
+        ),
         sa.Column("protokol", sa.String(length=10), nullable=False, comment="astm, hl7, metin, tablo"),
         sa.Column("adres", sa.String(), nullable=False, comment="sunucu:port, seri port ya da klasor yolu"),
         sa.Column(
