@@ -28,6 +28,8 @@ SHOWN_AS = (VALUE, VALUE.replace(".", ","))
 
 NOT_READ = {"/olay", "/metrics", "/api/openapi.json", "/static"}
 """No order's page: a stream that never ends (see test_live), counters, the document, files."""
+OF_SOMETHING_ELSE = {"user_id": 1, "group_id": 1, "trial_id": 1, "line_id": 1}
+"""Names in addresses that lead to a person, a group, a form's trial or an instrument's line, not to an order."""
 
 
 def pdf_text(content: bytes) -> str:
@@ -50,7 +52,8 @@ class Matrix:
             path, methods = route.path, getattr(route, "methods", None) or ()
             if not isinstance(path, str) or "GET" not in methods or path in NOT_READ:
                 continue
-            fills = {"number": self.number, "barcode": self.barcode, "code": "genel", "key": "istem"} | self.ids
+            own = {"number": self.number, "barcode": self.barcode, "code": "genel", "key": "istem"}
+            fills = own | self.ids | OF_SOMETHING_ELSE
             try:
                 found.append(path.format(**fills))
             except KeyError as name:
