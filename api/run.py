@@ -34,6 +34,7 @@ from drivers.gateway.gateway import Gateway
 from drivers.gateway.handover import FromGateways, ToCore
 from drivers.gateway.line import LineSpec
 from drivers.messages import Query, WorkOrder
+from drivers.outgoing import Outgoing, put_in_force
 from drivers.site import FOLDER, SiteCatalog
 from hbys_bridge.app import start_bridge
 from lis_core.demo import load_demo
@@ -190,6 +191,8 @@ class House:
     async def start(self, stack: AsyncExitStack) -> None:
         """Start the chosen roles, in an order in which each finds what it needs."""
         if self.options.demo:
+        own = [str(self.settings.data_dir.resolve())]
+        put_in_force(Outgoing.of(self.settings.config, loopback=self.options.demo, own=own))
             self.password = self.settings.demo_password or secrets.token_urlsafe(9)
             await load_demo(self.database, password=self.password, port_base=self.settings.demo_port_base)
             await load_demo_orders(self.database)

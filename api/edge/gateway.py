@@ -15,7 +15,7 @@ import signal
 import sys
 import tomllib
 import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from drivers.definition import Catalog, load_catalog
 from drivers.gateway.gateway import Gateway
 from drivers.gateway.line import LineSpec
 from drivers.messages import Delivery, Query, WorkOrder
+from drivers.outgoing import Outgoing, put_in_force
 from lis_core.domain.edge import (
     GATEWAY_NAME,
     EdgeConfiguration,
@@ -54,6 +55,8 @@ class EdgeSettings:
     broker: Broker
     folder: Path
     page: str = "127.0.0.1:8090"
+    outgoing: Outgoing = field(default_factory=Outgoing)
+    """Where its lines may call, and which folders they may watch: table `[giden]`."""
 
     @classmethod
     def read(cls, path: Path) -> EdgeSettings:
@@ -69,7 +72,9 @@ class EdgeSettings:
 
         broker = Broker(url, place("yetkili"), place("sertifika"), place("anahtar"))
         broker.address()  # a wrong one shows now
-        return cls(name, broker, base / str(values.get("veri", "gecit")), str(values.get("sayfa", "127.0.0.1:8090")))
+        folder = base / str(values.get("veri", "gecit"))
+        outgoing = Outgoing.of(values, own=[str(folder.resolve())])
+        return cls(name, broker, folder, str(values.get("sayfa", "127.0.0.1:8090")), outgoing)
 
 
 class EdgeGateway:
@@ -211,6 +216,7 @@ def command(argv: list[str]) -> int:
     try:
         settings = EdgeSettings.read(arguments.config)
         _loop(settings)
+        put_in_force(settings.outgoing)
     except (ValueError, OSError, msgspec.MsgspecError) as error:
         print(f"numune gateway: başlatılamadı: {error}", file=sys.stderr)
         return 1

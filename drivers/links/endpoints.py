@@ -12,6 +12,8 @@ from typing import Any, Protocol
 import serial
 import serial_asyncio_fast
 
+from drivers.outgoing import Refused, check_serial, in_force
+
 try:
     from termios import error as _termios_error
 except ImportError:  # Windows has none
@@ -91,6 +93,7 @@ class TcpClient:
 
     def __init__(self, address: str, factory: ProtocolFactory, report: Report) -> None:
         self._host, self._port = split_address(address)
+        in_force().check_written(self._host, private=True)
         self._factory = factory
         self._report = report
         self._task: asyncio.Task[None] | None = None
@@ -107,9 +110,12 @@ class TcpClient:
         pauses = _pauses()
         while True:
             try:
+                checked = await in_force().resolved(self._host, self._port, private=True)
                 transport, protocol = await loop.create_connection(
-                    lambda: _Watched(self._factory()), self._host, self._port
+                    lambda: _Watched(self._factory()), checked[0], self._port
                 )
+            except Refused as error:
+                self._report(False, str(error))
             except OSError as error:
                 self._report(False, f"{self._host}:{self._port} adresine bağlanılamadı: {error.strerror or error}")
             else:
@@ -132,6 +138,7 @@ class SerialPort:
     """
 
     def __init__(self, path: str, factory: ProtocolFactory, report: Report, settings: dict[str, Any]) -> None:
+        check_serial(path, anywhere=True)
         self._path = path
         self._factory = factory
         self._report = report

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from drivers.links.endpoints import Report, _cancel
+from drivers.outgoing import in_force
 
 DONE = "islenen"
 FAILED = "reddedilen"
@@ -64,6 +65,8 @@ class WatchedFolder:
         self._patterns = [patterns] if isinstance(patterns, str) else list(patterns)
         if not self._path.is_absolute():
             raise ValueError(f"klasör yolu tam olmalı: {path!r}")
+        in_force().check_folder(path)
+        in_force().check_folder(os.path.realpath(path))  # a link may lead into another folder
         self._seen: dict[str, _Seen] = {}
         self._open: bool | None = None
         self._task: asyncio.Task[None] | None = None
@@ -103,9 +106,9 @@ class WatchedFolder:
                 if not self._wanted(entry.name):
                     continue
                 with contextlib.suppress(FileNotFoundError):  # renamed between the two looks
-                    if not entry.is_file():
+                    if not entry.is_file(follow_symlinks=False):  # a link would have us read any file of the machine
                         continue
-                    state = entry.stat()
+                    state = entry.stat(follow_symlinks=False)
                     seen = self._seen.get(entry.name)
                     if seen is None or (seen.size, seen.changed) != (state.st_size, state.st_mtime_ns):
                         seen = _Seen(state.st_size, state.st_mtime_ns, now)
@@ -152,19 +155,26 @@ class WatchedFolder:
 
 
 def _state(path: Path) -> tuple[int, int]:
-    state = path.stat()
+    state = path.lstat()
     return state.st_size, state.st_mtime_ns
 
 
 def _content(path: Path) -> bytes:
-    with path.open("rb") as file:
+    """Raises OSError: it became a link since it was looked at."""
+    with open(path, "rb", opener=_no_link) as file:  # Path.open takes no opener
         return file.read(LARGEST + 2)
+
+
+def _no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o640)
 
 
 def _move(path: Path, reason: str | None) -> None:
     """To its folder, under a name that is free there; the reason beside it."""
     folder = path.parent / (DONE if reason is None else FAILED)
     folder.mkdir(exist_ok=True)
+    if folder.is_symlink():
+        raise OSError(f"{folder.name} bir bağlantı; gerçek bir klasör olmalı")
     target = folder / path.name
     number = 1
     while target.exists():
@@ -172,4 +182,7 @@ def _move(path: Path, reason: str | None) -> None:
         target = folder / f"{path.stem}-{number}{path.suffix}"
     path.rename(target)
     if reason is not None:
-        target.with_name(target.name + ".neden.txt").write_text(reason + "\n", encoding="utf-8")
+        why = target.with_name(target.name + ".neden.txt")
+        why.unlink(missing_ok=True)
+        with open(why, "x", encoding="utf-8", opener=_no_link) as file:
+            file.write(reason + "\n")

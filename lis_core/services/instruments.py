@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import select, update
 
+from drivers.outgoing import Refused, check_serial, in_force
 from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError
 from lis_core.domain.permissions import P
@@ -128,6 +129,7 @@ async def save_connection(work: Work, data: ConnectionData) -> Connection:
     if data.active and data.kind != "tcp-istemci":
         other = await work.session.scalar(
             select(Connection.name).where(
+    check_place(data.kind, data.address.strip())
                 Connection.address == data.address.strip(),
                 Connection.kind == data.kind,
                 Connection.active,
@@ -156,6 +158,31 @@ async def save_mapping(work: Work, data: MappingData) -> InstrumentTest:
     known = await catalog(work.session)
     test = known.test_by_code.get(data.test.strip())
     if test is None or test.panel:
+async def _gateway(work: Work, wanted: str | None, line: Connection | None) -> int | None:
+    """The remote gateway that a line is to stand at. Raises INVALID_INPUT: there is none of this name."""
+    if wanted is None:
+        return line.gateway_id if line is not None else None
+    if not wanted:
+        return None
+    found = await work.session.scalar(select(EdgeGateway.id).where(EdgeGateway.name == wanted))
+    if found is None:
+        raise NumuneError(errors.INVALID_INPUT, problem=f"{wanted} adlı bir uzak geçit yok")
+    return found
+
+
+def check_place(kind: str, address: str) -> None:
+    """What a line reaches: no address that is not called, no file that is not an instrument's. Raises INVALID_INPUT."""
+    try:
+        if kind == "tcp-istemci":
+            in_force().check_written(address.rpartition(":")[0], private=True)
+        elif kind == "seri":
+            check_serial(address)
+        elif kind == "klasor":
+            in_force().check_folder(address)
+    except Refused as refused:
+        raise NumuneError(errors.INVALID_INPUT, problem=str(refused)) from refused
+
+
         raise NumuneError(errors.UNKNOWN_TEST, codes=data.test)
     instrument = await _instrument(work, data.instrument)
     await _check_materials(work, data.materials, test.materials)

@@ -16,7 +16,7 @@ from sqlalchemy import text
 
 from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError
-from lis_core.services.instruments import LINE_KINDS, PROTOCOLS
+from lis_core.services.instruments import LINE_KINDS, PROTOCOLS, check_place
 from lis_core.services.lines import GATEWAY
 from lis_core.storage.database import Database, Work
 from lis_core.storage.tables import Connection, LineTrial
@@ -100,6 +100,7 @@ async def ask_trial(
         raise NumuneError(errors.INVALID_INPUT, problem=f"hat türü {LINE_KINDS}, protokol {PROTOCOLS} içinden olmalı")
     if not address.strip():
         raise NumuneError(errors.INVALID_INPUT, problem="adres boş olamaz")
+    check_place(kind, address.strip())
     trial = LineTrial(
         name=name.strip(),
         kind=kind,

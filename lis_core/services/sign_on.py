@@ -25,8 +25,10 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 from sqlalchemy import delete
 
+from drivers.outgoing import Refused
 from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError
+from lis_core.services.fetching import TooMuch, fetch
 from lis_core.services.sessions import digest
 from lis_core.storage.database import Database, program
 from lis_core.storage.tables import PendingProof
@@ -34,7 +36,6 @@ from lis_core.storage.tables import PendingProof
 ALGORITHMS = ["RS256", "PS256", "ES256", "ES384", "EdDSA"]
 """Signatures with a public key only: with `none` or a shared secret anybody could write a token."""
 REQUEST_LENGTH = timedelta(minutes=10)
-TIMEOUT = 10.0
 MOST_BYTES = 256 * 1024
 METADATA_SECONDS = 3600.0
 LEEWAY = 60
@@ -211,7 +212,7 @@ class SignOn:
             form["client_id"] = self.provider.client_id
             if self.provider.client_secret:
                 form["client_secret"] = self.provider.client_secret
-        return await _asked_for("POST", metadata["token_endpoint"], data=form, auth=basic)
+        return await _asked_for(self.provider, "POST", metadata["token_endpoint"], data=form, auth=basic)
 
     async def _verified(self, tokens: Mapping[str, Any], nonce: str) -> dict[str, Any]:
         """Claims of the ID token: signature, issuer, audience, times, nonce (OpenID Connect Core 3.1.3.7)."""
@@ -255,7 +256,7 @@ class SignOn:
     async def _published_keys(self, *, fresh: bool) -> KeySet:
         if self._keys is None or fresh:
             metadata = await self._discovered()
-            published = await _asked_for("GET", metadata["jwks_uri"])
+            published = await _asked_for(self.provider, "GET", metadata["jwks_uri"])
             try:
                 self._keys = KeySet.import_key_set(published)  # type: ignore[arg-type]
             except (JoseError, ValueError, KeyError, TypeError) as error:
@@ -266,7 +267,7 @@ class SignOn:
         if self._metadata is not None and time.monotonic() - self._metadata[0] < METADATA_SECONDS:
             return self._metadata[1]
         issuer = self.provider.issuer
-        found = await _asked_for("GET", f"{issuer.rstrip('/')}/.well-known/openid-configuration")
+        found = await _asked_for(self.provider, "GET", f"{issuer.rstrip('/')}/.well-known/openid-configuration")
         if found.get("issuer") != issuer:
             raise _refused("sağlayıcı kendini başka bir adla tanıtıyor")
         for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
@@ -290,22 +291,24 @@ def _check_access_token(header: Mapping[str, Any], claims: Mapping[str, Any], to
         raise _refused("kimlik belgesi başka bir cevaba ait")
 
 
-async def _asked_for(method: str, address: str, **more: Any) -> dict[str, Any]:
-    """A JSON object of the provider: no redirects, a limit of time and size."""
+async def _asked_for(provider: Provider, method: str, address: str, **more: Any) -> dict[str, Any]:
+    """A JSON object of the provider: no redirects, a limit of time and size.
+
+    What stands on its own host is the operator's choice; an address elsewhere must be one that may be called.
+    """
+    own = urlsplit(address).netloc == urlsplit(provider.issuer).netloc
     try:
-        async with (
-            httpx.AsyncClient(timeout=TIMEOUT, follow_redirects=False, trust_env=False) as client,
-            client.stream(method, address, headers={"Accept": "application/json"}, **more) as answer,
-        ):
-            body = b""
-            async for part in answer.aiter_bytes():
-                body += part
-                if len(body) > MOST_BYTES:
-                    raise _refused("sağlayıcının cevabı çok büyük")
-        if answer.status_code != 200:
-            raise _refused(f"sağlayıcı {answer.status_code} cevabı verdi")
-        found = json.loads(body)
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        answer = await fetch(
+            method, address, chosen_by_operator=own, headers={"Accept": "application/json"}, most=MOST_BYTES, **more
+        )
+        if answer.status != 200:
+            raise _refused(f"sağlayıcı {answer.status} cevabı verdi")
+        found = json.loads(answer.body)
+    except TooMuch as error:
+        raise _refused("sağlayıcının cevabı çok büyük") from error
+    except Refused as error:
+        raise _refused("sağlayıcı, aranmayacak bir adres gösteriyor") from error
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, RecursionError) as error:
         raise _refused("sağlayıcıya ulaşılamadı") from error
     if not isinstance(found, dict):
         raise _refused("sağlayıcının cevabı okunamadı")
