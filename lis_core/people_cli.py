@@ -15,12 +15,13 @@ from lis_core.domain.errors import NumuneError
 from lis_core.domain.permission_templates import Job
 from lis_core.domain.permissions import P
 from lis_core.services import accounts, employment
+from lis_core.services.permission_admin import mark_administrator_who_reads
 from lis_core.services.permissions import Subject, add_member
 from lis_core.services.second_factor import reset_factors
 from lis_core.settings import Settings
 from lis_core.storage.database import Database, Work, program
-from lis_core.storage.embedded import EmbeddedServer
 from lis_core.storage.migrate import upgrade
+from lis_core.storage.roles_urls import opened
 from lis_core.storage.tables import PermissionGroup, User
 from lis_core.views.people import people_list
 
@@ -34,9 +35,9 @@ def user(argv: list[str]) -> int:
     settings = Settings.from_environment()
     try:
         with ExitStack() as stack:
-            url = settings.database_url or stack.enter_context(EmbeddedServer(settings.data_dir / "pg"))
-            upgrade(url)
-            print(asyncio.run(_run(url, act, arguments)))
+            urls = stack.enter_context(opened(settings))
+            upgrade(urls.owner)
+            print(asyncio.run(_run(urls.application, act, arguments)))
     except NumuneError as refusal:
         print(f"numune user: {refusal.message} ({refusal.code})", file=sys.stderr)
         return 1
@@ -90,7 +91,9 @@ async def _add(database: Database, arguments: argparse.Namespace) -> str:
             if group is None:
                 raise NumuneError(errors.NOT_FOUND, what=f"{code} grubu")
             await add_member(work, group, Subject(user_id=made.id))
-    return f"{made.username} eklendi. İlk parolası (ilk girişte değiştirilir): {password}"
+        both = await mark_administrator_who_reads(work, made.id, "numune user add")
+    warning = "\nDİKKAT: bu kişi hem yönetici olur hem sonuç okur; denetime yazıldı." if both else ""
+    return f"{made.username} eklendi. İlk parolası (ilk girişte değiştirilir): {password}{warning}"
 
 
 async def _passive(database: Database, arguments: argparse.Namespace) -> str:

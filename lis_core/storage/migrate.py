@@ -6,7 +6,10 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from psycopg.errors import InsufficientPrivilege
+from sqlalchemy.exc import ProgrammingError
 
+from lis_core.storage import roles
 from lis_core.storage.database import as_psycopg_url
 
 FOLDER = Path(__file__).parent / "migrations"
@@ -20,5 +23,17 @@ def configuration(url: str) -> Config:
 
 
 def upgrade(url: str) -> None:
-    """Bring the schema to the newest revision. Blocks; safe to call at every start."""
-    command.upgrade(configuration(url), "head")
+    """Bring the schema to the newest revision, and every role to its rights. Blocks; safe to call at every start.
+
+    A role that does not own the schema only proves that it is the newest. Raises PermissionError where it is not.
+    """
+    try:
+        command.upgrade(configuration(url), "head")
+    except ProgrammingError as error:
+        if not isinstance(error.orig, InsufficientPrivilege):
+            raise
+        raise PermissionError(
+            "şema eski ya da kurulmamış, bu rol ise onu değiştiremez: sahip rolüyle 'numune db upgrade' çalıştırın "
+            "(NUMUNE_DATABASE_OWNER_URL)"
+        ) from error
+    roles.apply(url)
