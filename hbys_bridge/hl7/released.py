@@ -30,6 +30,7 @@ from lis_core.storage.tables import (
     Patient,
     Range,
     Result,
+    Test,
     Tube,
     User,
 )
@@ -130,7 +131,7 @@ def _row(found: Any) -> TestRow | None:
         test_id=test.id,
         panel_id=ordered.panel_id,
         position=test.report_position,
-        value=_released_value(ordered.state, result, limits, instrument, approval, user, test.method),
+        value=_released_value(ordered.state, result, limits, instrument, approval, user, test),
         tube_id=(result.tube_id if result is not None else None) or ordered.tube_id,
     )
 
@@ -142,10 +143,10 @@ def _released_value(
     instrument: str | None,
     approval: Approval | None,
     user: User | None,
-    method: str,
+    test: Test,
 ) -> Value | None:
     """The value, if the hospital may see it; the approval that released it must be on record."""
-    if not may_see_value(HOSPITAL, state):
+    if not may_see_value(HOSPITAL, state, confidential=test.confidential):
         return None
     if result is None or approval is None or user is None:
         raise LookupError("onaylı görünen tetkikin sonucu ya da klinik onay kaydı yok")
@@ -161,7 +162,7 @@ def _released_value(
         approver=(user.username, user.family_name, user.given_name),
         approved_at=approval.at,
         instrument=instrument or "",
-        method=method,
+        method=test.method,
         comments=tuple(result.comments),
     )
 

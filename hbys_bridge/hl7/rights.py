@@ -22,7 +22,7 @@ RIGHTS_OF_MESSAGE: Mapping[tuple[str, str], tuple[P, ...]] = MappingProxyType(
 )
 """Message type and event -> what it may do here."""
 
-BRIDGE = program("hbys", chain="hbys", may=(P.RESULT_VIEW, P.MESSAGE_TAKE))
+BRIDGE = program("hbys", chain="hbys", may=(P.RESULT_VIEW, P.RESULT_VIEW_CONFIDENTIAL, P.MESSAGE_TAKE))
 """The bridge itself: keeps messages, reads what is released and sends it (9.7.8). It enters nothing by itself."""
 
 

@@ -134,6 +134,21 @@ BAD_RETENTION_RULE = _kind(66, 422, "Saklama kuralı geçersiz: {problem}.")
 STILL_KEPT = _kind(67, 409, "Bu hastanın verisi silinemez: {problem}.")
 ANONYMISED = _kind(68, 409, "Bu hastanın kimliği silinmiş; kayıt değiştirilemez.")
 
+# Results for the patient himself
+PATIENT_NOT_MATCHED = _kind(
+    70,
+    403,
+    "Bilgiler eşleşmedi ya da bu istemin sonuçları internetten gösterilmiyor. Belgenizdeki bilgileri yeniden yazın; "
+    "olmuyorsa laboratuvardan yeni belge isteyin.",
+)
+PATIENT_PAGE_CLOSED = _kind(71, 403, "İnternetten sonuç gösterme kapalı. Sonucunuzu laboratuvardan öğrenebilirsiniz.")
+SLIP_NOT_GIVEN = _kind(72, 409, "Hastaya internet belgesi verilemez: {problem}.")
+SLIP_GIVEN_BEFORE = _kind(
+    73, 409, "Bu istem için belge daha önce verilmiş. Yeni belge eskisini geçersiz kılar; nedenini yazın."
+)
+BAD_ONLINE_RULE = _kind(74, 422, "Kural kaydedilmedi: {problem}.")
+ONLINE_REFUSED_ALREADY = _kind(75, 409, "Bu hastanın internet isteği zaten böyle kayıtlı.")
+
 # Patients and orders
 BAD_TC = _kind(100, 422, "T.C. kimlik numarası geçersiz: {problem}.")
 PATIENT_MISMATCH = _kind(

@@ -58,6 +58,7 @@ class P(StrEnum):
     SPECIMEN_ACCEPT = "numune.kabul"
     RESULT_VIEW = "sonuc.gor"
     RESULT_VIEW_UNAPPROVED = "sonuc.gor_onaysiz"
+    RESULT_VIEW_CONFIDENTIAL = "sonuc.gor_gizli"
     RESULT_ENTER = "sonuc.gir"
     RESULT_CHANGE = "sonuc.degistir"
     RESULT_TECHNICAL = "sonuc.teknik_onay"
@@ -91,6 +92,8 @@ class P(StrEnum):
     PRIVACY_EMERGENCY = "gizlilik.acil"
     PRIVACY_REVIEW = "gizlilik.degerlendir"
     PRIVACY_DATA = "gizlilik.veri"
+    ONLINE_SLIP = "cevrimici.belge"
+    ONLINE_MANAGE = "cevrimici.yonet"
     SYSTEM_VIEW = "sistem.gor"
     SYSTEM_MANAGE = "sistem.yonet"
 
@@ -143,6 +146,7 @@ REGISTRY: Mapping[P, Permission] = _registry(
     Permission(P.SPECIMEN_ACCEPT, "numune kabul ve ret", OF_ORDERS),
     Permission(P.RESULT_VIEW, "onaylı sonuç görme", OF_TESTS),
     Permission(P.RESULT_VIEW_UNAPPROVED, "onaysız sonuç görme", OF_TESTS, by_bench=True),
+    Permission(P.RESULT_VIEW_CONFIDENTIAL, "gizli tetkiklerin (HIV gibi) onaylı sonucunu görme", OF_ORDERS),
     Permission(P.RESULT_ENTER, "sonuç girme", OF_TESTS, by_bench=True),
     Permission(P.RESULT_CHANGE, "sonuç değiştirme ve koşu seçme", OF_TESTS, by_bench=True),
     Permission(P.RESULT_TECHNICAL, "teknik onay", OF_TESTS, by_bench=True),
@@ -176,6 +180,8 @@ REGISTRY: Mapping[P, Permission] = _registry(
     Permission(P.PRIVACY_EMERGENCY, "yetkisi olmayan kaydı gerekçe ile acil açma"),
     Permission(P.PRIVACY_REVIEW, "acil erişimleri değerlendirme"),
     Permission(P.PRIVACY_DATA, "kişisel veri dökümü, silme ve saklama süreleri"),
+    Permission(P.ONLINE_SLIP, "hastaya internetten sonuç görme belgesi verme", OF_ORDERS),
+    Permission(P.ONLINE_MANAGE, "hasta sayfasının kurallarını ve gizli tetkikleri belirleme"),
     Permission(P.SYSTEM_VIEW, "hat ve bağlantı bildirimlerini görme"),
     Permission(P.SYSTEM_MANAGE, "sistem ayarlarını değiştirme"),
 )
@@ -198,6 +204,7 @@ AREA_CAPTIONS: Mapping[str, str] = MappingProxyType(
         "yetki": "Yetki",
         "denetim": "Denetim",
         "gizlilik": "Gizlilik",
+        "cevrimici": "İnternetten sonuç",
         "sistem": "Sistem",
     }
 )

@@ -50,6 +50,7 @@ def _of_own(*permissions: P) -> tuple[tuple[P, tuple[Scope, ...]], ...]:
 _CLINIC = (
     *_everywhere(P.CATALOGUE_VIEW, P.RESULT_VIEW, P.PATIENT_ENTER, P.PRIVACY_EMERGENCY),
     (P.PRIVACY_VIEW, (_OWN_PATIENTS,)),
+    (P.RESULT_VIEW_CONFIDENTIAL, (_OWN_PATIENTS,)),
     *_of_own(
         P.PATIENT_VIEW,
         P.ORDER_VIEW,
@@ -59,6 +60,7 @@ _CLINIC = (
         P.SPECIMEN_COLLECT,
         P.SPECIMEN_DISPATCH,
         P.REPORT_TAKE,
+        P.ONLINE_SLIP,
     ),
 )
 
@@ -79,6 +81,7 @@ TEMPLATES: tuple[Template, ...] = (
             P.SPECIMEN_DISPATCH,
             P.SPECIMEN_ACCEPT,
             P.CATALOGUE_VIEW,
+            P.ONLINE_SLIP,
         ),
     ),
     Template(
@@ -110,6 +113,7 @@ TEMPLATES: tuple[Template, ...] = (
             P.MESSAGE_REPLAY,
             P.QC_VIEW,
             P.CATALOGUE_VIEW,
+            P.ONLINE_SLIP,
             P.SYSTEM_VIEW,
         ),
     ),
@@ -123,7 +127,7 @@ TEMPLATES: tuple[Template, ...] = (
     Template(
         Job.CHIEF,
         "Laboratuvar sorumlusu",
-        "Uzmanın yetkilerine ek olarak katalog ve yetkileri görme.",
+        "Uzmanın yetkilerine ek olarak katalog, hasta sayfası ve yetkileri görme.",
         _everywhere(
             P.PATIENT_CHANGE,
             P.CATALOGUE_MANAGE,
@@ -132,6 +136,7 @@ TEMPLATES: tuple[Template, ...] = (
             P.PRIVACY_VIEW,
             P.PRIVACY_MARK,
             P.PRIVACY_REVIEW,
+            P.ONLINE_MANAGE,
         ),
         inside=Job.SPECIALIST,
     ),

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from lis_core.domain.states import TestState
-from lis_core.storage.tables import AuditEntry, AuditHead, OrderedTest, Patient
+from lis_core.storage.tables import AuditEntry, AuditHead, OrderedTest, Patient, Test
 from lis_core.views.order_view import here
 from lis_core.views.pages import Page, cut, read_cursor, write_cursor
 from lis_core.views.privacy import mask_tc
@@ -28,6 +28,7 @@ VALUE_FREE = frozenset(
     {
         *("tetkik_durumu", "tetkik_sonuc_kodu", "istem_tetkik_kodu", "istenen_cihaz_kodu", "surum", "kosu_no"),
         *("durum", "neden", "onay_turu", "tetkik", "cihaz", "numune_numarasi", "barkod", "ham_mesaj_kodu"),
+        *("sql", "uygulama", "surec", "deyim", "deyim_sha256"),  # statements are kept without their values (watch.sql)
     }
 )
 """Facts that never hold a value. Any other fact about a result may (a reason, too, often repeats the value)."""
@@ -121,8 +122,8 @@ async def _nameless(session: AsyncSession, rows: Sequence[AuditEntry]) -> frozen
     return frozenset(str(key) for key in found)
 
 
-Standing = tuple[str, TestState, int | None]
-"""How an ordered test stands now: its work group, its state, its valid run."""
+Standing = tuple[str, TestState, int | None, bool]
+"""How an ordered test stands now: its work group, its state, its valid run, whether the test is a confidential one."""
 
 
 async def _tests_of(session: AsyncSession, rows: Sequence[AuditEntry]) -> dict[str, Standing]:
@@ -131,11 +132,11 @@ async def _tests_of(session: AsyncSession, rows: Sequence[AuditEntry]) -> dict[s
     if not ids:
         return {}
     found = await session.execute(
-        select(OrderedTest.id, OrderedTest.group, OrderedTest.state, OrderedTest.result_id).where(
-            OrderedTest.id.in_(ids)
-        )
+        select(OrderedTest.id, OrderedTest.group, OrderedTest.state, OrderedTest.result_id, Test.confidential)
+        .join(Test, Test.id == OrderedTest.test_id)
+        .where(OrderedTest.id.in_(ids))
     )
-    return {str(key): (group, state, result_id) for key, group, state, result_id in found}
+    return {str(key): (group, state, result_id, confidential) for key, group, state, result_id, confidential in found}
 
 
 def _row(row: AuditEntry, sight: Sight, tests: Mapping[str, Standing], nameless: frozenset[str]) -> AuditRow:
@@ -182,9 +183,11 @@ def _may_read(sight: Sight, standing: Standing | None, facts: Facts | None) -> b
     """True where the run that these facts speak of is one whose value this person may see today."""
     if standing is None or facts is None:
         return False
-    group, state, valid = standing
+    group, state, valid, confidential = standing
     about = facts.get("tetkik_sonuc_kodu")
-    return sight.sees_every_run(group) or (about is not None and about == valid and sight.sees(group, state))
+    return sight.sees_every_run(group) or (
+        about is not None and about == valid and sight.sees(group, state, confidential=confidential)
+    )
 
 
 def _without_values(facts: Facts | None) -> dict[str, Any] | None:

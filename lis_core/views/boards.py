@@ -17,6 +17,7 @@ from lis_core.services.audit import viewed
 from lis_core.storage.tables import (
     Connection,
     ControlMeasurement,
+    EdgeGateway,
     Instrument,
     LineState,
     Notice,
@@ -28,7 +29,7 @@ from lis_core.storage.tables import (
     UnmatchedResult,
     User,
 )
-from lis_core.views.seeing import Sight
+from lis_core.views.seeing import Sight, about_order
 
 SILENT_AFTER = timedelta(seconds=90)
 """A line state that the gateway has not written for so long is a guess, and shown as one."""
@@ -59,6 +60,8 @@ class Line:
     state: LineState | None
     health: Health
     words: str
+    gateway: str = ""
+    """Name of the remote gateway where it stands; "" = the centre's own."""
 
 
 @dataclass(slots=True)
@@ -86,11 +89,13 @@ class InstrumentCard:
         return min((line.health for line in self.lines), key=order.index, default=Health.OFF)
 
 
-def line_health(state: LineState | None, active: bool, now: datetime) -> tuple[Health, str]:
-    """Colour and sentence of a line. Pure: the same state and time give the same words."""
+def line_health(state: LineState | None, active: bool, now: datetime, at: str = "") -> tuple[Health, str]:
+    """Colour and sentence of a line. Pure: the same state and time give the same words. at: its remote gateway."""
     if not active:
         return Health.OFF, "Hat kapatılmış."
     if state is None or now - state.updated_at > SILENT_AFTER:
+        if at:
+            return Health.BAD, f"{at} geçidi merkeze bağlı değil; hattın orada nasıl olduğu bilinmiyor."
         return Health.BAD, "Durumu bilinmiyor: bağlantı programı (geçit) bu hattı bildirmiyor."
     if not state.listening:
         return Health.BAD, "Hat açılamadı." + (f" {state.last_error}" if state.last_error else "")
@@ -110,14 +115,15 @@ def _last_was_error(state: LineState) -> bool:
 async def instruments_board(session: AsyncSession, now: datetime, today: datetime) -> list[InstrumentCard]:
     """Every active instrument with its lines. Three queries. today: start of the laboratory's day."""
     question = (
-        select(Instrument, Connection, LineState)
+        select(Instrument, Connection, LineState, EdgeGateway)
         .outerjoin(Connection, Connection.instrument_id == Instrument.id)
         .outerjoin(LineState, LineState.connection_id == Connection.id)
+        .outerjoin(EdgeGateway, EdgeGateway.id == Connection.gateway_id)
         .where(Instrument.active)
         .order_by(Instrument.name, Connection.name)
     )
     cards: dict[int, InstrumentCard] = {}
-    for instrument, connection, state in (await session.execute(question)).tuples():
+    for instrument, connection, state, gateway in (await session.execute(question)).tuples():
         card = cards.get(instrument.id)
         if card is None:
             card = cards[instrument.id] = InstrumentCard(
@@ -131,7 +137,8 @@ async def instruments_board(session: AsyncSession, now: datetime, today: datetim
                 instrument.service_note or "",
             )
         if connection is not None:
-            health, words = line_health(state, connection.active, now)
+            at = gateway.name if gateway is not None else ""
+            health, words = line_health(state, connection.active and (not at or gateway.active), now, at)
             card.lines.append(
                 Line(
                     connection.id,
@@ -143,6 +150,7 @@ async def instruments_board(session: AsyncSession, now: datetime, today: datetim
                     state,
                     health,
                     words,
+                    at,
                 )
             )
     await _add_counts(session, cards, today)
@@ -313,25 +321,27 @@ async def message_picture(session: AsyncSession, sight: Sight, message_id: int) 
 
 async def _results_of(session: AsyncSession, sight: Sight, message_id: int) -> list[ReadFromMessage]:
     question = (
-        select(Result, OrderedTest.group, OrderedTest.state, OrderedTest.result_id, Order.number, Test.code)
+        select(Result, OrderedTest.group, OrderedTest.state, OrderedTest.result_id, Order, Test)
         .join(OrderedTest, OrderedTest.id == Result.ordered_test_id)
         .join(Order, Order.id == OrderedTest.order_id)
         .join(Test, Test.id == OrderedTest.test_id)
         .where(Result.raw_message_id == message_id)
     )
     found = []
-    for result, group, state, current, number, code in (await session.execute(question)).tuples():
+    for result, group, state, current, order, test in (await session.execute(question)).tuples():
         seen = sight.in_laboratory and (
-            sight.sees(group, state) if result.id == current else sight.sees_every_run(group)
+            sight.sees(group, state, confidential=test.confidential, order=about_order(order))
+            if result.id == current
+            else sight.sees_every_run(group)
         )
         note = "" if result.id == current else "geçerli koşu değil"
         found.append(
             ReadFromMessage(
                 "sonuc",
                 result.record,
-                number,
+                order.number,
                 result.instrument_test,
-                code,
+                test.code,
                 result.value if seen else None,
                 result.unit,
                 result.flag if seen else "",

@@ -17,7 +17,7 @@ from sqlalchemy.orm import contains_eager
 from barcode.numbers import clean_scan
 from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError
-from lis_core.domain.permissions import About, P
+from lis_core.domain.permissions import P
 from lis_core.domain.states import TestState
 from lis_core.services.audit import viewed
 from lis_core.services.catalog import Catalog, catalog
@@ -34,7 +34,7 @@ from lis_core.storage.tables import (
 )
 from lis_core.storage.tables.results import ApprovalKind
 from lis_core.views.privacy import Access, open_record, without_identity
-from lis_core.views.seeing import Sight
+from lis_core.views.seeing import Eyes, Sight, about_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +128,9 @@ class TestLine:
     state: str
     state_at: datetime
     result: SeenResult | None
+    withheld: str = ""
+    """The sentence that stands where a value may not be shown to this reader, whatever it is; usually empty."""
+    confidential: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,19 +215,18 @@ async def open_order(
 ) -> tuple[Order, Access]:
     """`find_order`, and whether the patient's name may be shown."""
     order = await _order_of(session, text)
-    about = About(unit_id=order.unit_id, physician_id=order.physician_id, ordered_by_id=order.ordered_by_id)
     hidden = order.patient.hidden_number
-    return order, await open_record(session, sight.actor, order.patient_id, hidden, about, permission)
+    return order, await open_record(session, sight.actor, order.patient_id, hidden, about_order(order), permission)
 
 
 async def order_view(
-    session: AsyncSession, sight: Sight, text: str, *, values: Sight | None = None, permission: P = P.ORDER_VIEW
+    session: AsyncSession, sight: Sight, text: str, *, values: Eyes | None = None, permission: P = P.ORDER_VIEW
 ) -> OrderView:
     """The order of this number or tube barcode. Raises UNKNOWN_BARCODE, NOT_ALLOWED.
 
     values: whose eyes decide which values are in it; None = the same person's. permission: what he wants it for.
     """
-    eyes = values or sight
+    eyes: Eyes = values or sight
     order, access = await open_order(session, sight, text, permission)
     book = await catalog(session)
     tubes = (await session.scalars(select(Tube).where(Tube.order_id == order.id).order_by(Tube.barcode))).all()
@@ -239,10 +241,15 @@ async def order_view(
         .tuples()
         .all()
     )
-    seen = [(test, result if eyes.sees(test.group, test.state) else None) for test, result in rows]
+    rulings = {test.id: eyes.ruling(order, test, result) for test, result in rows}
+    rows = [row for row in rows if rulings[row[0].id].listed]
+    seen = [(test, result if rulings[test.id].shown else None) for test, result in rows]
     decisions = await decisions_of(session, [result.id for _, result in seen if result is not None])
     barcodes = {tube.id: tube.barcode for tube in tubes}
-    lines = [_test_line(book, barcodes, decisions, test, result) for test, result in _in_report_order(book, seen)]
+    lines = [
+        _test_line(book, barcodes, decisions, test, result, rulings[test.id].sentence)
+        for test, result in _in_report_order(book, seen)
+    ]
     viewed(
         sight.actor,
         patients=[order.patient_id],
@@ -337,6 +344,7 @@ def _test_line(
     decisions: Decisions,
     test: OrderedTest,
     result: Result | None,
+    withheld: str,
 ) -> TestLine:
     entry = book.test_by_id[test.test_id]
     panel = book.test_by_id.get(test.panel_id or 0)
@@ -352,6 +360,8 @@ def _test_line(
         state=test.state.api,
         state_at=here(test.state_at),
         result=None if result is None else seen_result(book, decisions, test, result),
+        withheld=withheld,
+        confidential=test.test.confidential,
     )
 
 

@@ -55,7 +55,7 @@ async def order_picture(session: AsyncSession, sight: Sight, number: str, *, tim
     if picture is None:
         return None
     await _open(session, sight, picture)
-    picture.rows = await _rows(session, sight, picture.order_id)
+    picture.rows = await _rows(session, sight, picture)
     results = [row.result_id for row in picture.rows if row.result_id is not None]
     ids = [row.ordered_test_id for row in picture.rows]
     await _add_runs(session, picture.rows, ids)
@@ -78,12 +78,15 @@ async def order_picture(session: AsyncSession, sight: Sight, number: str, *, tim
 
 async def _open(session: AsyncSession, sight: Sight, picture: Picture) -> None:
     """Refuse whoever may not open it; the number instead of the name for whoever works on it without needing more."""
-    about = About(unit_id=picture.unit_id, physician_id=picture.physician_id, ordered_by_id=picture.ordered_by_id)
-    access = await open_record(session, sight.actor, picture.patient_id, picture.hidden_number, about)
+    access = await open_record(session, sight.actor, picture.patient_id, picture.hidden_number, _about(picture))
     picture.emergency = access.emergency
     if not access.identity:
         picture.given_name, picture.family_name = HIDDEN_WORD, picture.hidden_number or ""
         picture.tc = None
+
+
+def _about(picture: Picture) -> About:
+    return About(unit_id=picture.unit_id, physician_id=picture.physician_id, ordered_by_id=picture.ordered_by_id)
 
 
 async def _head(session: AsyncSession, number: str) -> Picture | None:
@@ -123,7 +126,8 @@ async def _head(session: AsyncSession, number: str) -> Picture | None:
     )
 
 
-async def _rows(session: AsyncSession, sight: Sight, order_id: int) -> list[Row]:
+async def _rows(session: AsyncSession, sight: Sight, picture: Picture) -> list[Row]:
+    about = _about(picture)
     panel, wanted, running = aliased(Test), aliased(Instrument), aliased(Instrument)
     question = (
         select(
@@ -146,7 +150,7 @@ async def _rows(session: AsyncSession, sight: Sight, order_id: int) -> list[Row]
         .outerjoin(TubeType, TubeType.code == Tube.tube_type_code)
         .outerjoin(wanted, wanted.id == OrderedTest.wanted_instrument_id)
         .outerjoin(running, running.id == OrderedTest.running_on_id)
-        .where(OrderedTest.order_id == order_id)
+        .where(OrderedTest.order_id == picture.order_id)
         .order_by(WorkGroup.position, Test.report_position, Test.code)
     )
     rows = []
@@ -165,7 +169,8 @@ async def _rows(session: AsyncSession, sight: Sight, order_id: int) -> list[Row]
             state=ordered.state,
             state_at=ordered.state_at,
             version=ordered.version,
-            readable=sight.sees(ordered.group, ordered.state),
+            readable=sight.sees(ordered.group, ordered.state, confidential=test.confidential, order=about),
+            confidential=test.confidential,
             in_laboratory=sight.sees(ordered.group, TestState.RESULTED),
             unit=test.unit,
             wanted_instrument=wanted_name or "",

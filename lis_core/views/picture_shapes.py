@@ -121,6 +121,8 @@ class Row:
     """Newest first."""
     decisions: tuple[Decision, ...] = ()
     """Oldest first."""
+    confidential: bool = False
+    """A test like HIV (9.8.5)."""
 
     @property
     def previous(self) -> PastValue | None:
@@ -263,5 +265,13 @@ class Picture:
 
     @property
     def released(self) -> bool:
-        """True where at least one result may be printed."""
-        return any(row.state is TestState.CLINICALLY_APPROVED for row in self.rows)
+        """True where at least one result may be printed under the name."""
+        return any(row.state is TestState.CLINICALLY_APPROVED and not row.confidential for row in self.rows)
+
+    @property
+    def released_coded(self) -> bool:
+        """True where this reader may print a report without a name, of confidential tests."""
+        return any(
+            row.confidential and row.value is not None and row.state is TestState.CLINICALLY_APPROVED
+            for row in self.rows
+        )

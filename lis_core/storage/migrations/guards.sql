@@ -361,6 +361,23 @@ end $$;
 create trigger grup_uyeligi_dongu before insert or update on grup_uyeligi for each row
     when (new.uye_grup_kodu is not null and new.kaldirma_zamani is null) execute function grup_dongusu_olmaz();
 
+-- What was shown to patients, by which rule and with which slip, can be told for ever: rows end, they do not go.
+create trigger cevrimici_kural_silinmez before delete on cevrimici_kural for each row execute function degistirilemez();
+create trigger cevrimici_kural_bosaltilamaz before truncate on cevrimici_kural for each statement execute function degistirilemez();
+create trigger cevrimici_kural_degismez before update on cevrimici_kural for each row
+    when ((old.tetkik_kodu, old.calisma_grubu, old.kosul, old.sinir, old.gorunum, old.cumle, old.farki_kabul, old.neden)
+          is distinct from (new.tetkik_kodu, new.calisma_grubu, new.kosul, new.sinir, new.gorunum, new.cumle,
+                            new.farki_kabul, new.neden)
+          or old.kaldirma_zamani is not null)
+    execute function degistirilemez();
+create trigger cevrimici_ret_silinmez before delete on cevrimici_ret for each row execute function degistirilemez();
+create trigger cevrimici_ret_bosaltilamaz before truncate on cevrimici_ret for each statement execute function degistirilemez();
+create trigger hasta_erisim_belgesi_silinmez before delete on hasta_erisim_belgesi for each row execute function degistirilemez();
+create trigger hasta_erisim_belgesi_degismez before update on hasta_erisim_belgesi for each row
+    when (old.tetkik_istem_kodu <> new.tetkik_istem_kodu or old.kod_ozeti <> new.kod_ozeti
+          or (old.kapanma_zamani is not null and new.kapanma_zamani is distinct from old.kapanma_zamani))
+    execute function degistirilemez();
+
 -- The next running number of a year's orders. One sequence a year, made when the year's first order comes: a gap is
 -- allowed (an order that was rolled back), a number never comes twice, and nobody waits for anybody.
 create function sonraki_istem_sirasi(p_yil integer) returns bigint language plpgsql as $$

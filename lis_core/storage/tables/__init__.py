@@ -29,6 +29,7 @@ from lis_core.storage.tables.instruments import (
 )
 from lis_core.storage.tables.law import ResultLot, ResultNote, WorkMessage, WorkStep
 from lis_core.storage.tables.lines import LineEvent, LineTraffic, LineTrial, LineWatch
+from lis_core.storage.tables.online import AccessSlip, OnlineRefusal, OnlineRule, PatientVisit
 from lis_core.storage.tables.orders import CustodyEvent, Order, OrderedTest, Scannable, Tube
 from lis_core.storage.tables.people import (
     ApiToken,
@@ -54,6 +55,7 @@ from lis_core.storage.tables.system import (
 )
 
 __all__ = [
+    "AccessSlip",
     "AccountSecurity",
     "ApiClient",
     "ApiToken",
@@ -88,12 +90,15 @@ __all__ = [
     "Material",
     "Notice",
     "OldPassword",
+    "OnlineRefusal",
+    "OnlineRule",
     "Order",
     "OrderedTest",
     "OutboxEntry",
     "PanelMember",
     "Parameter",
     "Patient",
+    "PatientVisit",
     "PendingProof",
     "PermissionEntry",
     "PermissionGroup",

@@ -82,6 +82,11 @@ class Test(Base):
     report_position: Mapped[int] = mapped_column(
         "rapor_sonuc_sirasi", Integer, server_default="0", comment="Rapordaki sirasi"
     )
+    confidential: Mapped[bool] = mapped_column(
+        "gizli_mi",
+        server_default=text("false"),
+        comment="HIV gibi gizli tetkik mi: yalniz yetkili gorur, adsiz basilir, internetten gosterilmez (9.8.5)",
+    )
     passive_reason: Mapped[str | None] = mapped_column("pasif_nedeni", comment="Gecici olarak calisilamiyorsa nedeni")
     active: Mapped[bool] = active()
     created_at: Mapped[datetime] = created()

@@ -369,6 +369,13 @@ def upgrade() -> None:
         ),
         sa.Column("yontem", sa.String(), server_default="", nullable=False, comment="Calisma yontemi"),
         sa.Column("rapor_sonuc_sirasi", sa.Integer(), server_default="0", nullable=False, comment="Rapordaki sirasi"),
+        sa.Column(
+            "gizli_mi",
+            sa.Boolean(),
+            server_default=sa.text("false"),
+            nullable=False,
+            comment="HIV gibi gizli tetkik mi: yalniz yetkili gorur, adsiz basilir, internetten gosterilmez (9.8.5)",
+        ),
         sa.Column("pasif_nedeni", sa.String(), nullable=True, comment="Gecici olarak calisilamiyorsa nedeni"),
         sa.Column(
             "aktiflik_bilgisi",
@@ -2316,6 +2323,218 @@ def upgrade() -> None:
         "birim",
         ["laboratuvar_birim_kodu"],
         ["birim_kodu"],
+    )
+    op.create_table(
+        "cevrimici_kural",
+        sa.Column(
+            "cevrimici_kural_kodu",
+            sa.BigInteger(),
+            sa.Identity(always=False),
+            nullable=False,
+            comment="Kaydin tekil kodu",
+        ),
+        sa.Column("tetkik_kodu", sa.BigInteger(), nullable=True, comment="Tetkik"),
+        sa.Column(
+            "calisma_grubu",
+            sa.String(length=20),
+            nullable=True,
+            comment="Ya da calisma grubunun butun tetkikleri",
+        ),
+        sa.Column("kosul", sa.String(), nullable=False, comment="her, pozitif, isaretli, ustunde, altinda"),
+        sa.Column("sinir", sa.Numeric(), nullable=True, comment="ustunde, altinda: sinir, tetkikin biriminde"),
+        sa.Column("gorunum", sa.String(), nullable=False, comment="cumle; yok = tetkikin adi da gorunmez"),
+        sa.Column(
+            "cumle",
+            sa.String(),
+            server_default="",
+            nullable=False,
+            comment="Sonucun yerinde duran cumle; bos = genel",
+        ),
+        sa.Column(
+            "farki_kabul",
+            sa.Boolean(),
+            server_default=sa.text("false"),
+            nullable=False,
+            comment="Gizlenenin gizlenmesinden anlasilacagi kabul edildi",
+        ),
+        sa.Column("neden", sa.String(), nullable=False, comment="Kuralin nedeni, dayanagi"),
+        sa.Column("ekleyen_kullanici_kodu", sa.BigInteger(), nullable=True, comment="Koyan; bos = program"),
+        sa.Column(
+            "kayit_zamani",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="Kaydin olusturulma zamani",
+        ),
+        sa.Column(
+            "kaldirma_zamani",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="Kuralin kalktigi zaman; bos = gecerli",
+        ),
+        sa.Column("kaldiran_kullanici_kodu", sa.BigInteger(), nullable=True, comment="Kaldiran"),
+        sa.CheckConstraint(
+            "(sinir is not null) = (kosul in ('ustunde', 'altinda'))", name=op.f("ck_cevrimici_kural_sinir")
+        ),
+        sa.CheckConstraint("(tetkik_kodu is null) <> (calisma_grubu is null)", name=op.f("ck_cevrimici_kural_hedef")),
+        sa.CheckConstraint("btrim(neden) <> ''", name=op.f("ck_cevrimici_kural_nedensiz")),
+        sa.CheckConstraint(
+            "kosul = 'her' or (farki_kabul and gorunum = 'cumle')", name=op.f("ck_cevrimici_kural_fark")
+        ),
+        sa.ForeignKeyConstraint(
+            ["calisma_grubu"], ["calisma_grubu.calisma_grubu"], name=op.f("fk_cevrimici_kural_calisma_grubu")
+        ),
+        sa.ForeignKeyConstraint(
+            ["ekleyen_kullanici_kodu"],
+            ["kullanici.kullanici_kodu"],
+            name=op.f("fk_cevrimici_kural_ekleyen_kullanici_kodu"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["kaldiran_kullanici_kodu"],
+            ["kullanici.kullanici_kodu"],
+            name=op.f("fk_cevrimici_kural_kaldiran_kullanici_kodu"),
+        ),
+        sa.ForeignKeyConstraint(["tetkik_kodu"], ["tetkik.tetkik_kodu"], name=op.f("fk_cevrimici_kural_tetkik_kodu")),
+        sa.PrimaryKeyConstraint("cevrimici_kural_kodu", name=op.f("pk_cevrimici_kural")),
+        comment="Hastaya internetten gosterilmeyen sonuclarin kurallari",
+    )
+    op.create_index(
+        "ix_cevrimici_kural_gecerli",
+        "cevrimici_kural",
+        ["cevrimici_kural_kodu"],
+        unique=False,
+        postgresql_where=sa.text("kaldirma_zamani is null"),
+    )
+    op.create_table(
+        "cevrimici_ret",
+        sa.Column(
+            "cevrimici_ret_kodu",
+            sa.BigInteger(),
+            sa.Identity(always=False),
+            nullable=False,
+            comment="Kaydin tekil kodu",
+        ),
+        sa.Column("hasta_kodu", sa.BigInteger(), nullable=False, comment="Hasta"),
+        sa.Column("aciklama", sa.String(), server_default="", nullable=False, comment="Basvurunun nasil alindigi"),
+        sa.Column("ekleyen_kullanici_kodu", sa.BigInteger(), nullable=False, comment="Kaydeden"),
+        sa.Column(
+            "kayit_zamani",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="Kaydin olusturulma zamani",
+        ),
+        sa.Column("kaldirma_zamani", sa.DateTime(timezone=True), nullable=True, comment="Istegin geri alindigi zaman"),
+        sa.Column("kaldiran_kullanici_kodu", sa.BigInteger(), nullable=True, comment="Geri alindigini kaydeden"),
+        sa.ForeignKeyConstraint(
+            ["ekleyen_kullanici_kodu"],
+            ["kullanici.kullanici_kodu"],
+            name=op.f("fk_cevrimici_ret_ekleyen_kullanici_kodu"),
+        ),
+        sa.ForeignKeyConstraint(["hasta_kodu"], ["hasta.hasta_kodu"], name=op.f("fk_cevrimici_ret_hasta_kodu")),
+        sa.ForeignKeyConstraint(
+            ["kaldiran_kullanici_kodu"],
+            ["kullanici.kullanici_kodu"],
+            name=op.f("fk_cevrimici_ret_kaldiran_kullanici_kodu"),
+        ),
+        sa.PrimaryKeyConstraint("cevrimici_ret_kodu", name=op.f("pk_cevrimici_ret")),
+        comment="Sonucunun internetten gosterilmesini istemeyen hastalar",
+    )
+    op.create_index(
+        "uq_cevrimici_ret_acik",
+        "cevrimici_ret",
+        ["hasta_kodu"],
+        unique=True,
+        postgresql_where=sa.text("kaldirma_zamani is null"),
+    )
+    op.create_table(
+        "hasta_erisim_belgesi",
+        sa.Column(
+            "hasta_erisim_belgesi_kodu",
+            sa.BigInteger(),
+            sa.Identity(always=False),
+            nullable=False,
+            comment="Kaydin tekil kodu",
+        ),
+        sa.Column("tetkik_istem_kodu", sa.BigInteger(), nullable=False, comment="Istem"),
+        sa.Column(
+            "kod_ozeti",
+            sa.LargeBinary(),
+            nullable=False,
+            comment="Belgedeki kodun anahtarli ozeti; kodun kendisi saklanmaz",
+        ),
+        sa.Column("veren_kullanici_kodu", sa.BigInteger(), nullable=False, comment="Veren"),
+        sa.Column("verilme_zamani", sa.DateTime(timezone=True), nullable=False, comment="Verilme zamani"),
+        sa.Column("neden", sa.String(), server_default="", nullable=False, comment="Yeniden verildiyse nedeni"),
+        sa.Column("bitis_zamani", sa.DateTime(timezone=True), nullable=False, comment="Gecerlilik sonu"),
+        sa.Column("acilis_sayisi", sa.Integer(), server_default="0", nullable=False, comment="Kac kez acildi"),
+        sa.Column("son_acilis", sa.DateTime(timezone=True), nullable=True, comment="Son acilis zamani"),
+        sa.Column(
+            "kapanma_zamani",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="Gecersiz oldugu zaman; bos = gecerli",
+        ),
+        sa.Column("kapanma_nedeni", sa.String(length=20), nullable=True, comment="yenilendi, istemiyor, gizlendi"),
+        sa.ForeignKeyConstraint(
+            ["tetkik_istem_kodu"],
+            ["tetkik_istem.tetkik_istem_kodu"],
+            name=op.f("fk_hasta_erisim_belgesi_tetkik_istem_kodu"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["veren_kullanici_kodu"],
+            ["kullanici.kullanici_kodu"],
+            name=op.f("fk_hasta_erisim_belgesi_veren_kullanici_kodu"),
+        ),
+        sa.PrimaryKeyConstraint("hasta_erisim_belgesi_kodu", name=op.f("pk_hasta_erisim_belgesi")),
+        comment="Hastaya verilen internetten sonuc gorme belgeleri",
+    )
+    op.create_index(
+        "uq_hasta_erisim_belgesi_acik",
+        "hasta_erisim_belgesi",
+        ["tetkik_istem_kodu"],
+        unique=True,
+        postgresql_where=sa.text("kapanma_zamani is null"),
+    )
+    op.create_table(
+        "hasta_oturumu",
+        sa.Column("anahtar_ozeti", sa.LargeBinary(), nullable=False, comment="Cerez anahtarinin SHA-256 ozeti"),
+        sa.Column(
+            "hasta_erisim_belgesi_kodu",
+            sa.BigInteger(),
+            nullable=False,
+            comment="Belge; oturum yalniz onun istemini gosterir",
+        ),
+        sa.Column("form_anahtari", sa.String(), nullable=False, comment="Sayfadaki formlarin anahtari"),
+        sa.Column(
+            "tarayici_ozeti",
+            sa.LargeBinary(),
+            nullable=False,
+            comment="Tarayicinin ozeti; baska tarayicidan kullanilamaz",
+        ),
+        sa.Column("ip_adresi", sa.String(), server_default="", nullable=False, comment="Acildigi adres"),
+        sa.Column(
+            "kayit_zamani",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="Kaydin olusturulma zamani",
+        ),
+        sa.Column("son_kullanim", sa.DateTime(timezone=True), nullable=False, comment="Son istegin zamani"),
+        sa.Column("bitis_zamani", sa.DateTime(timezone=True), nullable=False, comment="Gecerlilik sonu"),
+        sa.ForeignKeyConstraint(
+            ["hasta_erisim_belgesi_kodu"],
+            ["hasta_erisim_belgesi.hasta_erisim_belgesi_kodu"],
+            name=op.f("fk_hasta_oturumu_hasta_erisim_belgesi_kodu"),
+        ),
+        sa.PrimaryKeyConstraint("anahtar_ozeti", name=op.f("pk_hasta_oturumu")),
+        comment="Hasta sayfasinin acik oturumlari",
+    )
+    op.create_index(
+        op.f("ix_hasta_oturumu_hasta_erisim_belgesi_kodu"),
+        "hasta_oturumu",
+        ["hasta_erisim_belgesi_kodu"],
+        unique=False,
     )
 
     insert_first_groups(op.get_bind())
