@@ -6,6 +6,7 @@ Any number of cores share the subscriptions; the database decides who tells the 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import uuid
 from collections.abc import Callable, Sequence
@@ -39,6 +40,8 @@ LOOK_SECONDS = 3.0
 RECONNECT_SECONDS = 1.0
 TOGETHER = 8
 """Sheets on the way to the broker at once."""
+_in_order = msgspec.msgpack.Encoder(order="deterministic").encode
+"""Sets in order too: the same configuration gives the same bytes in every process."""
 
 
 class Centre:
@@ -149,12 +152,14 @@ class Centre:
     async def _tell_configuration(self, client: aiomqtt.Client) -> None:
         definitions = await asyncio.to_thread(self._site_definitions)
         changed = False
-        for row in await gateways.gateways(self._database, active=True):
-            told = await gateways.configuration(self._database, row.name, definitions)
+        for row in await gateways.gateways(self._database):
+            told = await gateways.configuration(self._database, row.name, definitions, active=row.active)
             if self._configurations.get(row.name) != told:
                 await client.publish(topic("ayar", row.name), encode(told), qos=1, retain=True)
-                changed = changed or row.name in self._configurations
+                known = row.name in self._configurations
                 self._configurations[row.name] = told
+                noted = await gateways.has_told(self._database, row, _digest(told))
+                changed = changed or (known and not noted)
         if changed:  # other instruments, other codes: what each gateway must know of an order may be another thing
             await gateways.note_pending(self._database)
 
@@ -180,6 +185,11 @@ class Centre:
                     )
             if not told:
                 return
+
+
+def _digest(told: EdgeConfiguration) -> str:
+    """Names what a gateway was told; the catalogue's version alone makes no difference."""
+    return hashlib.sha256(_in_order(msgspec.structs.replace(told, version=""))).hexdigest()
 
 
 def _payload(sheet: Sheet | None, configuration: EdgeConfiguration) -> bytes:

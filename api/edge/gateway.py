@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import importlib.metadata
 import logging
 import signal
 import sys
@@ -25,6 +24,7 @@ import msgspec
 from api.edge.broker import Broker
 from api.edge.link import CentreLink
 from api.edge.page import LocalPage
+from api.edge.papers import program_version
 from api.edge.store import EdgeStore
 from api.linebook import line_report
 from drivers.definition import Catalog, load_catalog
@@ -197,14 +197,15 @@ class EdgeGateway:
 
     def status(self) -> EdgeStatus:
         reports = [asdict(line_report(book)) for book in self.gateway.lines.values()]
-        return EdgeStatus(_version(), self.gateway.backlog, len(self.store.by_order), reports)
-
-
-def _version() -> str:
-    try:
-        return importlib.metadata.version("numune")
-    except importlib.metadata.PackageNotFoundError:
-        return "?"
+        return EdgeStatus(
+            program_version(),
+            self.gateway.backlog,
+            len(self.store.by_order),
+            reports,
+            untold=len(self.store.untold),
+            at=datetime.now(UTC),
+            problem=self.gateway.spool.problem or "",
+        )
 
 
 def command(argv: list[str]) -> int:
@@ -215,8 +216,8 @@ def command(argv: list[str]) -> int:
     logging.basicConfig(level="WARNING", format="%(asctime)s %(levelname)s %(message)s")
     try:
         settings = EdgeSettings.read(arguments.config)
-        _loop(settings)
         put_in_force(settings.outgoing)
+        _loop(settings)
     except (ValueError, OSError, msgspec.MsgspecError) as error:
         print(f"numune gateway: başlatılamadı: {error}", file=sys.stderr)
         return 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,7 +37,8 @@ READ_KINDS = {"result": "sonuç", "qc": "kontrol", "query": "sorgu", "event": "o
 
 @dataclass(frozen=True, slots=True)
 class LinkOption:
-    """One word of `hat`: what it means and what it may be. No choices: a number."""
+    """One word of `hat`: what it means and what it may be. No choices: a number. wires: of texts of the makers' own
+    kinds, the links ([wire] kind) that have it; empty = all."""
 
     name: str
     caption: str
@@ -46,7 +47,11 @@ class LinkOption:
     choices: tuple[tuple[str, str], ...] = ()
     unit: str = ""
     whole: bool = False
+    wires: tuple[str, ...] = ()
 
+
+_OWN_LINKS = ("block", "dimension", "lis3", "coulter", "bci", "ves-matic", "integra", "advia")
+"""Links of texts whose limits a line may set; framed ASTM under a text has those of its own."""
 
 OPTIONS = (
     LinkOption(
@@ -82,19 +87,50 @@ OPTIONS = (
         (("false", "reddedilir"), ("true", "kabul edilir")),
     ),
     LinkOption("max_block", "En uzun HL7 bloğu", "Resim taşıyan mesajlar için.", "hl7", unit="bayt", whole=True),
+    LinkOption(
+        "checksum", "Denetim karakteri", "“Bakılmaz” bozuk kabloyu da gizler; hattın olaylarında yazar.", "metin",
+        (("required", "tutmayan blok alınmaz"), ("none", "tutmasa da alınır")), wires=("block", "astm"),
+    ),
+    LinkOption(
+        "check", "Denetimin hesabı", "Belgede yoksa denenir: tutmazsa hattın olaylarında yazar.", "metin",
+        (("none", "yok"), ("xor", "XOR"), ("or", "OR"), ("sum", "toplam")), wires=("block",),
+    ),
+    LinkOption(
+        "check_form", "Denetimin yazılışı", "Tek bayt mı, iki onaltılık rakam mı.", "metin",
+        (("byte", "bir bayt"), ("hex", "iki onaltılık rakam")), wires=("block",),
+    ),
+    LinkOption(
+        "check_covers", "Denetimin kapsadığı", "Hangi baytlar üzerinden hesaplandığı.", "metin",
+        (("text", "yalnız metin"), ("end", "metin ve bitiş"), ("all", "başlangıçtan bitişe")), wires=("block",),
+    ),
+    LinkOption(
+        "answer", "Yanıtlanır", "Yazıcı çıkışı gibi tek yönlü hatta “hayır”.", "metin",
+        (("true", "evet, ACK / NAK"), ("false", "hayır")), wires=("block",),
+    ),
+    LinkOption("pause", "Kaydı bitiren sessizlik", "Bitiş karakteri olmayan metinde.", "metin", unit="saniye",
+               wires=("block",)),
+    LinkOption("poll", "Sorma aralığı", "Cihazın ne sıklıkla sorulacağı.", "metin", unit="saniye", wires=("integra",)),
+    LinkOption("delay", "Yanıttan önce ara", "Hızlı yanıtı kaçıran cihazlar için.", "metin", unit="saniye",
+               wires=("ves-matic", "advia")),
+    LinkOption("listen_limit", "Sessizlik sınırı", "Blok ortasında en uzun sessizlik.", "metin", unit="saniye",
+               wires=_OWN_LINKS),
+    LinkOption("reply_limit", "Yanıt bekleme", "Cihazın yanıtı için.", "metin", unit="saniye", wires=_OWN_LINKS),
+    LinkOption("max_block", "En uzun blok", "Uzun döküm gönderenler için.", "metin", unit="bayt", whole=True,
+               wires=_OWN_LINKS),
 )  # fmt: skip
-_BY_NAME = {option.name: option for option in OPTIONS}
 
 
-def options_of(protocol: str) -> tuple[LinkOption, ...]:
-    """Options of a line that speaks this protocol."""
-    return tuple(option for option in OPTIONS if option.protocol == protocol)
+def options_of(protocol: str, wire: str = "") -> tuple[LinkOption, ...]:
+    """Options of a line that speaks this protocol. wire: for texts, the link that their definition names."""
+    return tuple(
+        option for option in OPTIONS if option.protocol == protocol and (not option.wires or wire in option.wires)
+    )
 
 
-def link_settings(form: Mapping[str, str], protocol: str) -> dict[str, Any]:
+def link_settings(form: Mapping[str, str], options: Sequence[LinkOption]) -> dict[str, Any]:
     """`hat` of a form: what was chosen besides the definition. Raises ValueError with a Turkish sentence."""
     chosen: dict[str, Any] = {}
-    for option in options_of(protocol):
+    for option in options:
         written = form.get(f"hat.{option.name}", "").strip()
         if not written:
             continue
@@ -117,10 +153,15 @@ def _number(option: LinkOption, written: str) -> int | float:
     return int(number) if option.whole else number
 
 
-def option_words(name: str, value: object) -> str:
+def option_words(option: LinkOption, value: object) -> str:
     """A value of an option in words."""
-    option = _BY_NAME.get(name)
     word = {True: "true", False: "false"}.get(value, str(value)) if isinstance(value, bool) else str(value)
-    if option is None:
-        return word
     return dict(option.choices).get(word, f"{word} {option.unit}".strip())
+
+
+_PARAMETERS = {"patient": "hasta numarası", "specimen": "numune (tüp) numarası"}
+
+
+def parameter_words(value: str) -> str:
+    """A choice of a machine's setting in words; a number stays what it is."""
+    return _PARAMETERS.get(value, value)

@@ -72,6 +72,12 @@ class EdgeStatus(msgspec.Struct, frozen=True):
     backlog: int
     sheets: int
     reports: list[dict[str, Any]]
+    untold: int = 0
+    """Work given to analysers that the centre has not confirmed."""
+    at: datetime | None = None
+    """Its own clock; None from a program that did not tell it yet."""
+    problem: str = ""
+    """What it cannot do, in words: its disk cannot be written."""
 
 
 def edge_answer(

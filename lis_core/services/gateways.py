@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -19,6 +18,7 @@ from lis_core.domain import errors
 from lis_core.domain.edge import GATEWAY_NAME, EdgeConfiguration, EdgeLine, EdgeRuns, EdgeStatus, Given
 from lis_core.domain.errors import NumuneError
 from lis_core.domain.offering import Sheet
+from lis_core.domain.permissions import P
 from lis_core.services.catalog import Catalog, catalog
 from lis_core.services.lines import LineReport, active_lines, report_lines
 from lis_core.services.routing import ORDERS, PENDING_STATES, PENDING_TESTS, sheets_of
@@ -34,23 +34,22 @@ WAITING_DAYS = 60
 
 @dataclass(frozen=True, slots=True)
 class GatewayRow:
-    """A gateway as screens show it."""
+    """A gateway as the centre's side of the broker needs it. `told`: digest of what it was last told of itself."""
 
     id: int
     name: str
     caption: str
     active: bool
-    seen_at: datetime | None
-    backlog: int
-    sheets: int
-    version: str
+    told: str
 
 
 async def save_gateway(database: Database, actor: Actor, name: str, caption: str = "", *, active: bool = True) -> int:
-    """Register a gateway or change it. Raises INVALID_INPUT for a name that cannot stand in a topic.
+    """Register a gateway or change it. Raises INVALID_INPUT for a name that cannot stand in a topic, NOT_ALLOWED.
 
-    From the first one on, changes of pending work are noted; all pending orders are noted once for the new one.
+    From the first one on, changes of pending work are noted; all pending orders are noted once for the new one. One
+    that is not active is told that it has no lines: they close there, what is in its spool still comes.
     """
+    actor.must(P.INSTRUMENT_MANAGE)
     if not GATEWAY_NAME.fullmatch(name):
         problem = "geçit adı küçük harf, rakam ve tireden oluşur (3-40 karakter)"
         raise NumuneError(errors.INVALID_INPUT, problem=problem)
@@ -92,16 +91,32 @@ async def gateways(database: Database, *, active: bool = False) -> list[GatewayR
     async with database.reading() as session:
         rows = await session.scalars(select(EdgeGateway).order_by(EdgeGateway.name))
         return [
-            GatewayRow(row.id, row.name, row.caption, row.active, row.seen_at, row.backlog, row.sheets, row.version)
-            for row in rows
-            if row.active or not active
+            GatewayRow(row.id, row.name, row.caption, row.active, row.told) for row in rows if row.active or not active
         ]
 
 
-async def configuration(database: Database, gateway: str, definitions: dict[str, str]) -> EdgeConfiguration:
-    """What this gateway is told: its lines, and which tests each instrument there may be sent."""
+async def has_told(database: Database, gateway: GatewayRow, digest: str) -> bool:
+    """Remember what a gateway was told of itself. True where that is something else than the last time, also by
+    another process: then every pending order is noted, because what it must know of each may be another thing."""
+    if gateway.told == digest:
+        return False
+    async with database.work(CENTRE) as work:
+        await work.session.execute(
+            text("update gecit set ayar_ozeti = :digest where gecit_kodu = :id"), {"digest": digest, "id": gateway.id}
+        )
+        await note_all(work)
+    return True
+
+
+async def configuration(
+    database: Database, gateway: str, definitions: dict[str, str], *, active: bool = True
+) -> EdgeConfiguration:
+    """What this gateway is told: its lines, and which tests each instrument there may be sent. active: False = it was
+    stopped, and has no lines."""
     async with database.reading() as session:
         known = await catalog(session)
+    if not active:
+        return EdgeConfiguration(gateway, str(known.version), [], definitions)
     lines = [
         EdgeLine(
             name=row.name,
@@ -219,9 +234,18 @@ async def record_status(database: Database, gateway: str, status: EdgeStatus) ->
         await work.session.execute(
             text(
                 "update gecit set son_gorulme = now(), bekleyen_mesaj = :backlog, kopya_istem = :sheets, "
-                "surum = :version where gecit_adi = :name"
+                "surum = :version, bildirilecek_is = :untold, saat_farki_ms = :clock, sorun = :problem "
+                "where gecit_adi = :name"
             ),
-            {"backlog": status.backlog, "sheets": status.sheets, "version": status.version[:40], "name": gateway},
+            {
+                "backlog": status.backlog,
+                "sheets": status.sheets,
+                "version": status.version[:40],
+                "untold": status.untold,
+                "clock": None if status.at is None else round((status.at - work.now).total_seconds() * 1000),
+                "problem": status.problem[:300],
+                "name": gateway,
+            },
         )
     await report_lines(database, _reports(status.reports))
 

@@ -18,7 +18,7 @@ from lis_core.domain.states import PENDING, TestState
 from lis_core.services.catalog import catalog
 from lis_core.services.rederive import rederive_later
 from lis_core.storage.database import Work
-from lis_core.storage.tables import Connection, Instrument, InstrumentTest, Material, OrderedTest, Unit
+from lis_core.storage.tables import Connection, EdgeGateway, Instrument, InstrumentTest, Material, OrderedTest, Unit
 
 LINE_KINDS = ("tcp-sunucu", "tcp-istemci", "seri", "klasor")
 PROTOCOLS = ("astm", "hl7", "metin", "tablo")
@@ -42,7 +42,11 @@ class InstrumentData:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionData:
-    """A line: `address` is host:port, or a serial port's path. `instrument`: its code."""
+    """A line: `address` is host:port, or a serial port's path. `instrument`: its code.
+
+    gateway: name of the remote gateway where it stands, "" = the centre's own, None = where it is (a new one: the
+    centre's own).
+    """
 
     name: str
     instrument: str
@@ -51,6 +55,7 @@ class ConnectionData:
     address: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     active: bool = True
+    gateway: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,8 +123,8 @@ async def save_instrument(work: Work, data: InstrumentData) -> Instrument:
 
 
 async def save_connection(work: Work, data: ConnectionData) -> Connection:
-    """Add a line or change the one with this name. Raises INVALID_INPUT (also: another line has this address),
-    UNKNOWN_INSTRUMENT, NOT_ALLOWED."""
+    """Add a line or change the one with this name. Raises INVALID_INPUT (also: another line of the same house has this
+    address, no such gateway), UNKNOWN_INSTRUMENT, NOT_ALLOWED."""
     work.actor.must(P.INSTRUMENT_MANAGE)
     _filled(ad=data.name, adres=data.address)
     if data.kind not in LINE_KINDS or data.protocol not in PROTOCOLS:
@@ -127,6 +132,8 @@ async def save_connection(work: Work, data: ConnectionData) -> Connection:
     instrument = await _instrument(work, data.instrument)
     name = data.name.strip()
     if data.active and data.kind != "tcp-istemci":
+    row = await work.session.scalar(select(Connection).where(Connection.name == name).with_for_update(of=Connection))
+    gateway_id = await _gateway(work, data.gateway, row)
         other = await work.session.scalar(
             select(Connection.name).where(
     check_place(data.kind, data.address.strip())
@@ -134,6 +141,7 @@ async def save_connection(work: Work, data: ConnectionData) -> Connection:
                 Connection.kind == data.kind,
                 Connection.active,
                 Connection.name != name,
+                Connection.gateway_id.is_not_distinct_from(gateway_id),
             )
         )
         if other is not None:
@@ -145,8 +153,8 @@ async def save_connection(work: Work, data: ConnectionData) -> Connection:
         "address": data.address.strip(),
         "settings": dict(data.settings),
         "active": data.active,
+        "gateway_id": gateway_id,
     }
-    row = await work.session.scalar(select(Connection).where(Connection.name == name).with_for_update(of=Connection))
     return await _save(work, row, Connection, {"name": name}, wanted, "baglanti")
 
 

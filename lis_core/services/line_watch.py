@@ -12,14 +12,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError
 from lis_core.services.instruments import LINE_KINDS, PROTOCOLS, check_place
 from lis_core.services.lines import GATEWAY
 from lis_core.storage.database import Database, Work
-from lis_core.storage.tables import Connection, LineTrial
+from lis_core.storage.tables import Connection, EdgeGateway, LineTrial
 
 WATCH_FOR = timedelta(seconds=20)
 """How long one request keeps a line watched; an open screen asks again in time."""
@@ -28,6 +28,8 @@ KEEP_TRAFFIC = timedelta(minutes=15)
 KEEP_TRIALS = timedelta(days=1)
 TRIAL_SECONDS = (5, 60)
 """Shortest and longest trial."""
+HEARD_WITHIN = timedelta(seconds=30)
+"""A remote gateway says every two seconds how it is."""
 OVERDUE = timedelta(seconds=120)
 """A trial that began so long ago was left by a process that died."""
 
@@ -93,15 +95,25 @@ async def watch(work: Work, connection_id: int) -> None:
 
 
 async def ask_trial(
-    work: Work, *, name: str, kind: str, protocol: str, address: str, settings: dict[str, Any], seconds: int
+    work: Work,
+    *,
+    name: str,
+    kind: str,
+    protocol: str,
+    address: str,
+    settings: dict[str, Any],
+    seconds: int,
+    gateway: str = "",
 ) -> int:
-    """Ask the gateway to try a line; its number. Nothing is saved of the line itself. Raises INVALID_INPUT."""
+    """Ask the gateway to try a line; its number. Nothing is saved of the line itself. gateway: the remote one that is
+    to try it, "" = the centre's own. Raises INVALID_INPUT (also: nothing is heard of that gateway)."""
     if kind not in LINE_KINDS or protocol not in PROTOCOLS:
         raise NumuneError(errors.INVALID_INPUT, problem=f"hat türü {LINE_KINDS}, protokol {PROTOCOLS} içinden olmalı")
     if not address.strip():
         raise NumuneError(errors.INVALID_INPUT, problem="adres boş olamaz")
     check_place(kind, address.strip())
     trial = LineTrial(
+        gateway_id=await _connected(work, gateway) if gateway else None,
         name=name.strip(),
         kind=kind,
         protocol=protocol,
@@ -117,13 +129,23 @@ async def ask_trial(
     return trial.id
 
 
+async def _connected(work: Work, name: str) -> int:
+    """The gateway of this name, if it has been heard of lately. Raises INVALID_INPUT."""
+    found = await work.session.scalar(select(EdgeGateway).where(EdgeGateway.name == name, EdgeGateway.active))
+    if found is None or found.seen_at is None or work.now - found.seen_at > HEARD_WITHIN:
+        problem = f"{name} geçidi şu anda merkeze bağlı değil; deneme o bağlıyken yapılır"
+        raise NumuneError(errors.INVALID_INPUT, problem=problem)
+    return found.id
+
+
 # ---- the gateway's side
 
 
-async def wanted(database: Database) -> Wanted:
-    """What the screens want now; one statement, and nothing to write where nobody wants anything."""
+async def wanted(database: Database, gateway: str = "") -> Wanted:
+    """What the screens want now of the lines of one gateway ("" = the centre's own); one statement, and nothing to
+    write where nobody wants anything."""
     async with database.reading() as session:
-        rows = (await session.execute(_WANTED, {"overdue": OVERDUE})).all()
+        rows = (await session.execute(_WANTED, {"overdue": OVERDUE, "gateway": gateway})).all()
     watched = frozenset(row.ad for row in rows if row.deneme is None)
     trials = tuple(
         TrialRequest(row.deneme, row.ad, row.tur, row.protokol, row.adres, row.ayarlar, row.sure)
@@ -137,10 +159,12 @@ _WANTED = text(
     """
     select b.baglanti_adi as ad, null::bigint as deneme, '' as tur, '' as protokol, '' as adres, null::jsonb as ayarlar,
         0 as sure
-    from baglanti_izleme i join baglanti b using (baglanti_kodu) where i.bitis_zamani > now()
+    from baglanti_izleme i join baglanti b using (baglanti_kodu) left join gecit g on g.gecit_kodu = b.gecit_kodu
+    where i.bitis_zamani > now() and coalesce(g.gecit_adi, '') = :gateway
     union all
     select baglanti_adi, baglanti_denemesi_kodu, baglanti_turu, protokol, adres, ayarlar, sure_saniye
-    from baglanti_denemesi where bitis_zamani is null and baslama_zamani is null
+    from baglanti_denemesi d left join gecit g on g.gecit_kodu = d.gecit_kodu
+    where bitis_zamani is null and baslama_zamani is null and coalesce(g.gecit_adi, '') = :gateway
         and istek_zamani > now() - cast(:overdue as interval)
     """
 )
@@ -212,6 +236,14 @@ _EVENTS = text(
     where sira not in (select sira from son_olay) order by sira
     """
 )
+
+
+async def write_refusals(database: Database, line: str, refusals: Sequence[tuple[float, str, int]]) -> None:
+    """Who was hung up at this line's door, into the audit: (time, address, how often); "" = further addresses."""
+    async with database.work(GATEWAY) as work:
+        for at, host, count in refusals:
+            facts = {"adres": host or "çeşitli", "adet": count, "zaman": datetime.fromtimestamp(at, UTC).isoformat()}
+            work.audit("hat.reddedildi", "baglanti", line, None, facts)
 
 
 async def write_traffic(database: Database, chunks: Sequence[Chunk]) -> None:

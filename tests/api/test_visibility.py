@@ -26,10 +26,12 @@ VALUE = "137.31"
 """Stands nowhere else in the program."""
 SHOWN_AS = (VALUE, VALUE.replace(".", ","))
 
-NOT_READ = {"/olay", "/metrics", "/api/openapi.json", "/static"}
-"""No order's page: a stream that never ends (see test_live), counters, the document, files."""
-OF_SOMETHING_ELSE = {"user_id": 1, "group_id": 1, "trial_id": 1, "line_id": 1}
-"""Names in addresses that lead to a person, a group, a form's trial or an instrument's line, not to an order."""
+NOT_READ = {"/olay", "/cihazlar/{line_id}/akis", "/metrics", "/api/openapi.json", "/static"}
+"""No order's page: streams that never end (see test_live; a line's bytes: tests/permissions holds who opens it), counters,
+the document, files."""
+OF_SOMETHING_ELSE = {"user_id": 1, "group_id": 1, "trial_id": 1, "line_id": 1, "gateway_id": 1, "step": "AW-1"}
+"""Names in addresses that lead to a person, a group, a form's trial, a line, a gateway or a work step, not to an
+order."""
 
 
 def pdf_text(content: bytes) -> str:

@@ -17,6 +17,7 @@ from sqlalchemy import text
 from api.edge.broker import Broker
 from api.edge.centre import Centre
 from api.edge.gateway import EdgeGateway, EdgeSettings
+from lis_core.domain.permissions import P
 from lis_core.services import gateways
 from lis_core.services.ingest import Ingest
 from lis_core.storage.database import Database, program
@@ -135,7 +136,7 @@ def line_port(lab: Database) -> Iterator[int]:
 
 async def move_line(database: Database) -> None:
     """Register the gateway and give it the line `genel`."""
-    number = await gateways.save_gateway(database, program("deneme"), GATEWAY, "İlçe devlet hastanesi")
+    number = await gateways.save_gateway(database, program("deneme", may=(P.INSTRUMENT_MANAGE,)), GATEWAY, "İlçe devlet hastanesi")
     async with database.work(program("deneme")) as work:
         await work.session.execute(
             text("update baglanti set gecit_kodu = :g where baglanti_adi = 'genel'"), {"g": number}

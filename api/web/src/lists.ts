@@ -121,7 +121,9 @@ export function restore(within: ParentNode = document): void {
     if (row) {
       row.setAttribute("aria-selected", "true");
       row.setAttribute("tabindex", "0");
-      row.dispatchEvent(new CustomEvent("row:select", { bubbles: true }));
+      remembered.set(list.id, row.dataset["row"] ?? "");
+      const still = "still" in list.dataset && row.dataset["row"] === key; // what it shows renews itself
+      if (!still) row.dispatchEvent(new CustomEvent("row:select", { bubbles: true }));
     }
   }
 }

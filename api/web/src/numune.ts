@@ -31,6 +31,19 @@ function watchParts(): void {
   });
 }
 
+/** Parts whose news may be that nothing is heard any more (a gateway that went away) are asked for again by the clock. */
+function watchClock(): void {
+  let seconds = 0;
+  window.setInterval(() => {
+    seconds += 1;
+    for (const place of all("[data-refresh][data-every]")) {
+      if (document.hidden || seconds % Number(place.dataset["every"]) !== 0) continue;
+      if (all("[data-panel]:not([hidden])", place).length || (isWriting(document.activeElement) && place.contains(document.activeElement))) continue;
+      void renew(place);
+    }
+  }, 1000);
+}
+
 async function renew(place: HTMLElement): Promise<void> {
   const loaded = await part(place.dataset["refresh"] ?? "", undefined, true);
   if (!loaded || loaded.status !== 200) return;
@@ -66,12 +79,15 @@ function watchDetails(): void {
     const address = row.dataset["detail"];
     const place = one(row.closest<HTMLElement>("[data-list]")?.dataset["shows"] ?? "#detail");
     if (!address || !place) return;
+    const writes = all("[data-panel]:not([hidden])", place).length || (isWriting(document.activeElement) && place.contains(document.activeElement));
+    if (place.dataset["shown"] === address && writes) return; // the list renewed itself: what is being written stays
     place.dataset["wanted"] = address;
     window.setTimeout(() => {
       if (place.dataset["wanted"] !== address) return;
       void part(address).then((loaded) => {
         if (place.dataset["wanted"] !== address) return;
         place.innerHTML = loaded?.html ?? '<p class="said bad">Bağlantı yok; yeniden deneyin.</p>';
+        place.dataset["shown"] = loaded ? address : "";
         htmx.process(place);
         restore(place);
       });
@@ -99,6 +115,7 @@ function start(): void {
   account();
   entry();
   watchParts();
+  watchClock();
   traffic();
   switches();
   workshop();

@@ -30,6 +30,16 @@ class EdgeGateway(Base):
         "kopya_istem", Integer, server_default="0", comment="Gecitte kopyasi duran bekleyen istem"
     )
     version: Mapped[str] = mapped_column("surum", String(40), server_default="", comment="Gecidin program surumu")
+    untold: Mapped[int] = mapped_column(
+        "bildirilecek_is", Integer, server_default="0", comment="Cihaza verilip merkeze henuz bildirilmemis is"
+    )
+    clock_ms: Mapped[int | None] = mapped_column(
+        "saat_farki_ms", BigInteger, comment="Gecidin saati eksi merkezin saati, milisaniye; bos = bilinmiyor"
+    )
+    problem: Mapped[str] = mapped_column("sorun", server_default="", comment="Gecidin bildirdigi sorun (disk), sozle")
+    told: Mapped[str] = mapped_column(
+        "ayar_ozeti", String(64), server_default="", comment="Gecide bildirilen ayarlarin ozeti (SHA-256)"
+    )
 
 
 class ChangedSheet(Base):

@@ -114,6 +114,9 @@ class WorkMessage(Base):
     reply: Mapped[str] = mapped_column("yanit_kodu", String(2), server_default="", comment="MSA-1")
     reply_content: Mapped[bytes | None] = mapped_column("yanit_icerik", LargeBinary, comment="Yanitin baytlari")
     reply_text: Mapped[str] = mapped_column("yanit_aciklama", server_default="", comment="Cihazin aciklamasi")
+    wanted_again: Mapped[bool] = mapped_column(
+        "tekrar_istendi", server_default=text("false"), comment="Bir kisi yeniden gonderilmesini istedi"
+    )
     created_at: Mapped[datetime] = created()
 
 

@@ -74,7 +74,7 @@ class LineTrial(Base):
     id: Mapped[int] = key("baglanti_denemesi")
     name: Mapped[str] = mapped_column("baglanti_adi", String(60), server_default="", comment="Hattin adi; bos = yeni")
     kind: Mapped[str] = mapped_column("baglanti_turu", String(20), comment="tcp-sunucu, tcp-istemci, seri, klasor")
-    protocol: Mapped[str] = mapped_column("protokol", String(10), comment="astm, hl7, metin, tablo")
+    protocol: Mapped[str] = mapped_column("protokol", String(10), comment="astm, hl7, metin, tablo, poct1a")
     address: Mapped[str] = mapped_column("adres", comment="sunucu:port, seri port ya da klasor yolu")
     settings: Mapped[dict[str, Any]] = mapped_column("ayarlar", JSONB, server_default="{}", comment="Hat ayarlari")
     seconds: Mapped[int] = mapped_column("sure_saniye", Integer, comment="En cok kac saniye denenecegi")
@@ -86,3 +86,6 @@ class LineTrial(Base):
         "adimlar", JSONB, server_default="[]", comment="Gorulenler: zaman ve cumle"
     )
     verdict: Mapped[str] = mapped_column("sonuc", String(10), server_default="", comment="iyi, uyari, kotu")
+    gateway_id: Mapped[int | None] = mapped_column(
+        "gecit_kodu", ForeignKey("gecit.gecit_kodu"), comment="Denemeyi yapacak uzak gecit; bos = merkezdeki gecit"
+    )

@@ -435,6 +435,29 @@ def upgrade() -> None:
         ),
         sa.Column("surum", sa.String(length=40), server_default="", nullable=False, comment="Gecidin program surumu"),
         sa.PrimaryKeyConstraint("gecit_kodu", name=op.f("pk_gecit")),
+        sa.Column(
+            "bildirilecek_is",
+            sa.Integer(),
+            server_default="0",
+            nullable=False,
+            comment="Cihaza verilip merkeze henuz bildirilmemis is",
+        ),
+        sa.Column(
+            "saat_farki_ms",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Gecidin saati eksi merkezin saati, milisaniye; bos = bilinmiyor",
+        ),
+        sa.Column(
+            "sorun", sa.String(), server_default="", nullable=False, comment="Gecidin bildirdigi sorun (disk), sozle"
+        ),
+        sa.Column(
+            "ayar_ozeti",
+            sa.String(length=64),
+            server_default="",
+            nullable=False,
+            comment="Gecide bildirilen ayarlarin ozeti (SHA-256)",
+        ),
         sa.UniqueConstraint("gecit_adi", name=op.f("uq_gecit_gecit_adi")),
         comment="Uzak gecitler (ilce hastanesi gibi)",
     )
@@ -786,6 +809,13 @@ def upgrade() -> None:
         ),
         sa.Column("sonuc", sa.String(length=10), server_default="", nullable=False, comment="iyi, uyari, kotu"),
         sa.PrimaryKeyConstraint("baglanti_denemesi_kodu", name=op.f("pk_baglanti_denemesi")),
+        sa.Column(
+            "gecit_kodu",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Denemeyi yapacak uzak gecit; bos = merkezdeki gecit",
+        ),
+        sa.ForeignKeyConstraint(["gecit_kodu"], ["gecit.gecit_kodu"], name=op.f("fk_baglanti_denemesi_gecit_kodu")),
         comment="Hat denemeleri",
     )
     op.create_index(
@@ -2068,6 +2098,13 @@ def upgrade() -> None:
         sa.Column("yanit_icerik", sa.LargeBinary(), nullable=True, comment="Yanitin baytlari"),
         sa.Column("yanit_aciklama", sa.String(), server_default="", nullable=False, comment="Cihazin aciklamasi"),
         sa.Column(
+        sa.Column(
+            "tekrar_istendi",
+            sa.Boolean(),
+            server_default=sa.text("false"),
+            nullable=False,
+            comment="Bir kisi yeniden gonderilmesini istedi",
+        ),
             "kayit_zamani",
             sa.DateTime(timezone=True),
             server_default=sa.text("now()"),
