@@ -23,7 +23,7 @@ from lis_core.domain.turkish import like_contains
 from lis_core.services import permission_admin
 from lis_core.services.permission_admin import MANAGING, READING, Draft, administers_and_reads
 from lis_core.services.permissions import Subject
-from lis_core.services.rights import rights_book, rights_of
+from lis_core.services.rights import rights_book, rights_of, rights_of_many
 from lis_core.storage.database import Actor, Database
 from lis_core.storage.tables import User
 from lis_core.views.permission_words import PlaceNames, place_names
@@ -73,7 +73,8 @@ async def people(here: Here, db: Db, ara: Annotated[str, Query(max_length=60)] =
         question = question.where(name.like(like_contains(ara.strip())))
     async with db.reading() as session:
         found = (await session.scalars(question.limit(MOST_PEOPLE))).all()
-        lines = [_line(user, await rights_of(session, user.id)) for user in found]
+        rights = await rights_of_many(session, [user.id for user in found])
+    lines = [_line(user, rights[user.id]) for user in found]
     return await here.page("permissions/people.html", people=lines, find=ara, tab="kisi")
 
 

@@ -19,6 +19,7 @@ from api.auth import SignedIn, signed_in
 from api.context import database_of
 from api.errors import wants_fragment
 from api.screens import drawing, words
+from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError
 from lis_core.domain.permissions import P
 from lis_core.storage.database import Actor
@@ -198,7 +199,25 @@ def error_page(request: Request, refusal: NumuneError) -> Response:
             refusal.status,
             headers={"HX-Retarget": "#said", "HX-Reswap": "innerHTML"},
         )
-    return plain_page(request, "errors/page.html", refusal.status, **facts)
+    return plain_page(request, "errors/page.html", refusal.status, heading=heading_of(refusal), **facts)
+
+
+_HEADINGS = {
+    errors.NOT_ALLOWED.code: "Bunun için yetkiniz yok",
+    errors.NOT_YOUR_LABORATORY.code: "Bunun için yetkiniz yok",
+    errors.BAD_FORM_TOKEN.code: "Sayfa eskimiş; işlem yapılmadı",
+    errors.CONFIRM_NEEDED.code: "Parolanızı yeniden girmeniz gerekiyor",
+}
+_HEADINGS_BY_STATUS = {
+    404: "Aradığınız bulunamadı",
+    500: "Beklenmeyen bir hata oldu",
+    503: "Sistem şu anda yanıt veremiyor",
+}
+
+
+def heading_of(refusal: NumuneError) -> str:
+    """What the page of a refusal is called: not every 403 is about permissions."""
+    return _HEADINGS.get(refusal.code) or _HEADINGS_BY_STATUS.get(refusal.status, "İşlem yapılamadı")
 
 
 def _where_given(request: Request, refusal: NumuneError) -> dict[str, Any]:

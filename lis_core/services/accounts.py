@@ -13,6 +13,7 @@ from lis_core.domain.errors import NumuneError
 from lis_core.domain.password_rules import password_problem
 from lis_core.services.devices import forget_devices
 from lis_core.services.passwords import CLOSED, hash_password, password_fits
+from lis_core.services.permissions import somebody_gives
 from lis_core.services.second_factor import readable_code
 from lis_core.services.sessions import Held, Stage, Visitor, end_all, open_session
 from lis_core.services.signing_in import Entered, duties_of
@@ -110,7 +111,7 @@ async def reset_password(work: Work, user_id: int) -> str:
 
 
 async def set_active(work: Work, user_id: int, active: bool) -> None:
-    """A passive user cannot sign in; what is open ends. Raises NOT_FOUND, NOT_ALLOWED for oneself."""
+    """A passive user cannot sign in; what is open ends. Raises NOT_FOUND, INVALID_INPUT for oneself, LAST_MANAGER."""
     user = await work.session.get(User, user_id, with_for_update=True)
     if user is None:
         raise NumuneError(errors.NOT_FOUND, what="Kullanıcı")
@@ -121,6 +122,8 @@ async def set_active(work: Work, user_id: int, active: bool) -> None:
     user.active = active
     work.audit("kullanici_durumu", "kullanici", user_id, {"aktif": not active}, {"aktif": active})
     if not active:
+        await work.session.flush()
+        await somebody_gives(work)
         await end_all(work, user_id, tokens=True)
         await forget_devices(work, user_id)
 

@@ -84,10 +84,12 @@ def refusal(absence: EmploymentStatus) -> NumuneError:
 
 
 async def put_absence(work: Work, new: NewAbsence) -> int:
-    """Record an absence; the number of the record. Raises NOT_FOUND, BAD_ABSENCE.
+    """Record an absence; the number of the record. Raises NOT_FOUND, BAD_ABSENCE, LAST_MANAGER.
 
     Where it has begun, the person's sessions and tokens end with it.
     """
+    from lis_core.services.permissions import somebody_gives  # which asks this module who works
+
     _check(new)
     if await work.session.get(User, new.user_id) is None:
         raise NumuneError(errors.NOT_FOUND, what="Kullanıcı")
@@ -104,6 +106,7 @@ async def put_absence(work: Work, new: NewAbsence) -> int:
     work.session.add(row)
     await work.session.flush()
     work.audit("gorev_disi", "kullanici", new.user_id, before, _facts(row))
+    await somebody_gives(work, max(new.first_day, today(work.now)))
     if new.first_day <= today(work.now) and (new.last_day is None or new.last_day >= today(work.now)):
         await work.session.execute(delete(WebSession).where(WebSession.user_id == new.user_id))
         await work.session.execute(delete(ApiToken).where(ApiToken.user_id == new.user_id))

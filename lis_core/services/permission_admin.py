@@ -319,6 +319,19 @@ def administers_and_reads(rights: Rights) -> bool:
     return rights.may_any(*MANAGING) and rights.may_any(*READING)
 
 
+async def mark_administrator_who_reads(work: Work, user_id: int, reason: str) -> bool:
+    """For changes that come from no screen: where this person now both administers and reads results, the audit says
+    so with its own deed (decision 0083). True where he does."""
+    await work.session.flush()
+    rights = (await load_book(work.session, 0, today())).rights_of(await person_of(work.session, user_id, today()))
+    if not administers_and_reads(rights):
+        return False
+    held = ", ".join(sorted(one.value for one in MANAGING | READING if rights.may(one)))
+    facts = {"kendisine": user_id == work.actor.user_id, "yetki": held, "neden": reason}
+    work.audit(ADMINISTRATOR_READS, "kullanici", user_id, None, facts)
+    return True
+
+
 def _seal(draft: Draft, days: Sequence[DayChanges]) -> str:
     """A short word that stands for exactly this draft with exactly these differences."""
     facts = [repr(draft)]

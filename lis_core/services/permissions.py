@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError
 from lis_core.domain.permissions import Change, P, Rights, Scope, ScopeKind, difference
+from lis_core.services.employment import works_on
 from lis_core.services.rights import RIGHTS_VERSION, RightsBook, load_book, person_of, today
 from lis_core.storage.database import Actor, Database, Work
 from lis_core.storage.tables import (
@@ -78,7 +79,7 @@ async def save_group(work: Work, code: str, name: str, description: str = "", ac
     await work.session.flush()
     after = {"kod": code, "ad": name, "aciklama": row.description, "aktif": active}
     work.audit("kaydet" if before is None else "guncelle", "yetki_grubu", row.id, before, after)
-    await _somebody_gives(work)
+    await somebody_gives(work)
     return row.id
 
 
@@ -112,7 +113,7 @@ async def add_member(
             raise NumuneError(errors.ALREADY_MEMBER, member=name, group=group.name) from error
         raise NumuneError(errors.GROUP_CIRCLE, member=name, group=group.name) from error
     work.audit("uye_yap", "grup_uyeligi", row.id, None, _member_facts(row, group.code))
-    await _somebody_gives(work)
+    await somebody_gives(work)
     return row.id
 
 
@@ -128,7 +129,7 @@ async def remove_member(work: Work, membership_id: int) -> None:
     await work.session.flush()
     group = await _group(work, row.group_id)
     work.audit("uyelik_kaldir", "grup_uyeligi", row.id, _member_facts(row, group.code), None)
-    await _somebody_gives(work)
+    await somebody_gives(work)
 
 
 async def give(
@@ -157,7 +158,7 @@ async def give(
     work.session.add(row)
     await work.session.flush()
     work.audit("yetki_yasakla" if prohibits else "yetki_ver", "yetki_kaydi", row.id, None, _entry_facts(row))
-    await _somebody_gives(work)
+    await somebody_gives(work)
     return row.id
 
 
@@ -175,7 +176,7 @@ async def take(work: Work, entry_id: int) -> None:
     row.ended_at, row.ended_by_id = work.now, work.actor.user_id
     await work.session.flush()
     work.audit("yasak_kaldir" if row.prohibits else "yetki_al", "yetki_kaydi", row.id, _entry_facts(row), None)
-    await _somebody_gives(work)
+    await somebody_gives(work)
 
 
 async def put_in_unit(work: Work, physician_id: int, unit_id: int, period: Period = ALWAYS) -> int:
@@ -314,15 +315,16 @@ async def _scope_exists(work: Work, permission: P, scope: Scope) -> None:
         raise NumuneError(errors.BAD_PERMISSION_ENTRY, problem=f"{scope} tanımlı değil")
 
 
-async def _somebody_gives(work: Work) -> None:
-    """Raises LAST_MANAGER where no active person could give permissions any more. The program, which sets up a new
-    installation where nobody can so far, is not asked."""
+async def somebody_gives(work: Work, day: date | None = None) -> None:
+    """Raises LAST_MANAGER where on this day (today, unless said otherwise) nobody who is active and at work could give
+    permissions any more. The program, which sets up a new installation where nobody can so far, is not asked."""
     if work.actor.user_id is None:
         return
-    book = await _fresh_book(work.session)
+    day = day or today()
+    book = await _fresh_book(work.session, day)
     able = [key for key in book.own.keys() | book.memberships.keys() if _gives(book, key)]
-    active = await work.session.scalar(select(func.count()).where(User.id.in_(able), User.active))
-    if not active:
+    there = (User.id.in_(able), User.active, works_on(User.id, day))
+    if not await work.session.scalar(select(func.count()).where(*there)):
         raise NumuneError(errors.LAST_MANAGER)
 
 

@@ -63,6 +63,13 @@ PARTS: dict[str, tuple[str, str]] = {
         "select m.zaman, m.yon, m.mesaj_turu, i.numune_numarasi from hbys_mesaj m join tetkik_istem i "
         "using (tetkik_istem_kodu) where i.hasta_kodu = any(:ids) order by m.zaman",
     ),
+    "cihaz_iletileri": (
+        "Cihazlara gönderilen iş iletileri",
+        "select m.kayit_zamani, c.cihaz_adi, m.tur, m.durum from is_iletisi m join cihaz c using (cihaz_kodu) "
+        "where m.adimlar && array(select a.is_adimi_kodu from is_adimi a join istem_tetkik t "
+        "using (istem_tetkik_kodu) join tetkik_istem i using (tetkik_istem_kodu) where i.hasta_kodu = any(:ids)) "
+        "order by m.kayit_zamani",
+    ),
     "erisimler": (
         "Kayıtlarına erişimler",
         "select zaman, islem, nesne_turu, nesne_kodu from denetim where hastalar && cast(:ids as bigint[]) "

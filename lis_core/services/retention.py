@@ -51,6 +51,13 @@ KINDS: dict[str, Kind] = {
         "zaman < :before and octet_length(icerik) > 0",
         "update hbys_mesaj set icerik = '', cevap = null, aciklama = null where ",
     ),
+    "is_iletisi": Kind(
+        "Cihazlara gönderilen iş iletilerinin içeriği",
+        "is_iletisi",
+        EMPTY,
+        "kayit_zamani < :before and durum not in ('bekliyor', 'gonderildi') and octet_length(icerik) > 0",
+        "update is_iletisi set icerik = '', yanit_icerik = null, yanit_aciklama = '' where ",
+    ),
     "eslesmeyen_sonuc": Kind(
         "Çözülmüş eşleşmeyen sonuçlar",
         "eslesmeyen_sonuc",
@@ -241,6 +248,11 @@ _FREE_TEXT: Sequence[str] = (
     f"where t.tetkik_istem_kodu in {_ORDERS})",
     "delete from giden_kutusu where bitti_zamani is not null and sira_anahtari in "
     f"(select numune_numarasi from tetkik_istem where tetkik_istem_kodu in {_ORDERS})",
+    "update is_iletisi set icerik = '', yanit_icerik = null, yanit_aciklama = '', "
+    "durum = case when durum in ('bekliyor', 'gonderildi') then 'vazgecildi' else durum end "
+    "where adimlar && array(select is_adimi_kodu from is_adimi join istem_tetkik using (istem_tetkik_kodu) "
+    f"where tetkik_istem_kodu in {_ORDERS})",
+    "delete from baglanti_trafigi where cardinality(cast(:ids as bigint[])) > 0",  # whose it is nobody knows
 )
 """Free text and copies of messages that hold more than the result."""
 

@@ -7,7 +7,7 @@ membership, an entry, a unit; so a change holds at the next request, in every pr
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from types import MappingProxyType
@@ -96,6 +96,31 @@ async def rights_of(session: AsyncSession, user_id: int) -> Rights:
     if known is None:
         known = book.compiled[user_id] = book.rights_of(await person_of(session, user_id, book.day))
     return known
+
+
+async def rights_of_many(session: AsyncSession, user_ids: Sequence[int]) -> dict[int, Rights]:
+    """The rights of these people by id, for a list of them: a few questions, however many they are."""
+    book = await rights_book(session)
+    if unknown := [key for key in user_ids if key not in book.compiled]:
+        for person in await _people(session, unknown, book.day):
+            book.compiled[person.user_id or 0] = book.rights_of(person)
+    return {key: book.compiled[key] for key in user_ids if key in book.compiled}
+
+
+async def _people(session: AsyncSession, user_ids: Sequence[int], day: date) -> list[Person]:
+    """As `person_of`, of many."""
+    found = (await session.execute(select(User.id, User.physician_id).where(User.id.in_(user_ids)))).tuples().all()
+    physicians = [physician for _, physician in found if physician is not None]
+    units: defaultdict[int, set[int]] = defaultdict(set)
+    if physicians:
+        first = select(Physician.id, Physician.unit_id).where(Physician.id.in_(physicians))
+        more = select(PhysicianUnit.physician_id, PhysicianUnit.unit_id).where(
+            PhysicianUnit.physician_id.in_(physicians), valid_on(PhysicianUnit, day)
+        )
+        for physician, unit in (await session.execute(first.union(more))).tuples():
+            if unit is not None:
+                units[physician].add(unit)
+    return [Person(key, who, frozenset(units[who])) if who is not None else Person(key) for key, who in found]
 
 
 async def with_rights(db: Database, actor: Actor) -> Actor:

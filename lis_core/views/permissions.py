@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from lis_core.domain.permissions import Explanation, P, Rights, Scope, ScopeKind
-from lis_core.services.rights import rights_book, rights_of
+from lis_core.services.rights import rights_book, rights_of, rights_of_many
 from lis_core.storage.tables import GroupMember, PermissionEntry, PermissionGroup, User
 from lis_core.storage.tables.permissions import PhysicianUnit
 
@@ -97,11 +97,11 @@ async def who_may(session: AsyncSession, permission: P) -> list[Holder]:
     rows = await session.scalars(
         select(User).where(User.id.in_(given)).order_by(func.tr_sira(User.given_name + " " + User.family_name))
     )
-    found = []
-    for user in rows.all():
-        why = (await rights_of(session, user.id)).why(permission)
-        found.append(Holder(user.id, user.username, user.full_name, user.active, why))
-    return found
+    rights = await rights_of_many(session, given)
+    return [
+        Holder(user.id, user.username, user.full_name, user.active, rights[user.id].why(permission))
+        for user in rows.all()
+    ]
 
 
 async def permission_groups(session: AsyncSession) -> list[GroupLine]:
