@@ -73,7 +73,8 @@ def backup(settings: Settings, url: str, file: Path, to: Sequence[X25519PublicKe
 def _dump(url: str, draft: Path, to: Sequence[X25519PublicKey]) -> Sealed | None:
     """Run pg_dump into the file; None where it failed (it has said why)."""
     address, environment = without_password(url)
-    command = [tool("pg_dump"), "--format=custom", f"--dbname={address}"]
+    # `izleme` is the server's own (server_watch.sql): another server has its own.
+    command = [tool("pg_dump"), "--format=custom", "--exclude-schema=izleme", f"--dbname={address}"]
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with (
         os.fdopen(descriptor, "wb") as target,

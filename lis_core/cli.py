@@ -10,6 +10,7 @@ from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
 
+import psycopg
 from sqlalchemy import create_engine, text
 
 from lis_core import backup, backup_cli
@@ -18,7 +19,7 @@ from lis_core.domain.permissions import P
 from lis_core.services.replay import Reread
 from lis_core.services.replay import replay as replay_messages
 from lis_core.settings import Settings
-from lis_core.storage import roles_cli
+from lis_core.storage import roles, roles_cli, server_watch
 from lis_core.storage.database import Database, as_psycopg_url, program
 from lis_core.storage.dictionary import as_markdown
 from lis_core.storage.migrate import upgrade
@@ -26,7 +27,7 @@ from lis_core.storage.roles_urls import opened
 
 
 def db(argv: list[str]) -> int:
-    """`numune db upgrade | backup FILE | restore FILE | backup-key FILE | roles | dictionary | deliver FOLDER`."""
+    """`numune db upgrade|backup FILE|restore FILE|backup-key FILE|roles|watch|dictionary|deliver FOLDER`."""
     arguments = _db_arguments(argv)
     settings = Settings.from_environment()
     try:
@@ -60,6 +61,7 @@ def _db_arguments(argv: list[str]) -> argparse.Namespace:
     actions.add_parser("backup-key", help="yedek anahtarı üretir, açık kısmını yazar").add_argument("file", type=Path)
     rights = actions.add_parser("roles", help="veritabanı rolleri: gösterir; --create üretir")
     rights.add_argument("--create", action="store_true", help="rolleri kurar, yeni parolalarını bir kez yazar")
+    actions.add_parser("watch", help="sunucunun günlüğünü SQL ile okunur yapar (sunucu yöneticisi olarak)")
     actions.add_parser("dictionary", help="veri sözlüğünü yazar")
     actions.add_parser("deliver", help="teslim kopyası: veri + sözlük + özet").add_argument("folder", type=Path)
     return parser.parse_args(argv)
@@ -78,7 +80,32 @@ def _on_database(settings: Settings, url: str, arguments: argparse.Namespace) ->
         return backup_cli.restore(url, arguments.file, arguments.key)
     if arguments.action == "roles":
         return roles_cli.create(url) if arguments.create else roles_cli.show(url)
+    if arguments.action == "watch":
+        return _watch(url)
     return _deliver(url, arguments.folder)
+
+
+def _watch(url: str) -> int:
+    """The server's own log by SQL (5.3.6); only an administrator may."""
+    with psycopg.connect(url, autocommit=True, application_name="numune-sunucu") as connection:
+        try:
+            new = server_watch.apply(
+                connection,
+                program_role=roles.APPLICATION,
+                owner=roles.OWNER,
+                readers=(roles.APPLICATION, roles.AUDIT),
+                force=True,
+            )
+        except psycopg.errors.InsufficientPrivilege as error:
+            print(f"Sunucu yöneticisi (superuser) olarak çalıştırın: {error}", file=sys.stderr)
+            return 1
+        row = connection.execute(
+            "select current_setting('log_destination'), current_setting('logging_collector')"
+        ).fetchone()
+    print("Kuruldu." if new else "Kurulu.")
+    if row is None or "jsonlog" not in row[0] or row[1] != "on":
+        print(f"postgresql.conf içine yazın ve sunucuyu yeniden başlatın:\n\n{server_watch.LOGGING}")
+    return 0
 
 
 def _make_key(file: Path) -> int:
@@ -99,7 +126,14 @@ def _deliver(url: str, folder: Path) -> int:
         lines = [f"{name}\t{connection.scalar(text(f'select count(*) from {name}'))}" for name in sorted(names)]
     (folder / "ozet.tsv").write_text("tablo\tkayit\n" + "\n".join(lines) + "\n", encoding="utf-8")
     address, environment = backup_cli.without_password(url)
-    command = [backup_cli.tool("pg_dump"), "--format=custom", "--data-only", f"--file={folder / 'veri.dump'}", address]
+    command = [
+        backup_cli.tool("pg_dump"),
+        "--format=custom",
+        "--data-only",
+        "--exclude-schema=izleme",
+        f"--file={folder / 'veri.dump'}",
+        address,
+    ]
     return subprocess.run(command, check=False, env=environment).returncode
 
 

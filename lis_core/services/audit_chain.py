@@ -22,6 +22,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from lis_core.services import database_watch
 from lis_core.settings import Settings
 from lis_core.storage.database import Database
 
@@ -268,8 +269,10 @@ def _entry(line: bytes) -> dict[str, Any] | None:
 
 
 async def nightly(database: Database, anchors: Anchors) -> list[Problem]:
-    """A night's work: partitions ahead, verification, comparison with the anchors, and a new anchor where all holds."""
+    """A night's work: partitions ahead, what was done without the program, verification, the anchors; a new one where
+    all holds."""
     await open_partitions(database)
+    await database_watch.take_up(database)
     found = [*await verify(database), *await compare_anchor(database, anchors)]
     if not found:
         await write_anchor(database, anchors)

@@ -50,7 +50,7 @@ class EmbeddedServer:
         self._configure()
         self._server.start()
         admin = self._server.get_uri()
-        with psycopg.connect(admin, autocommit=True) as connection:
+        with psycopg.connect(admin, autocommit=True, application_name="numune-sunucu") as connection:
             known = connection.execute("select 1 from pg_database where datname = %s", (DATABASE,)).fetchone()
             if known is None:
                 connection.execute(f"create database {DATABASE} encoding 'UTF8' template template0")

@@ -82,7 +82,7 @@ _FOR_APPLICATION = (
     "sonraki_istem_sirasi(integer)", "gecitler_dinlensin(boolean)", "is_bitir(jsonb, jsonb, text, jsonb)",
 )  # fmt: skip
 _FOR_AUDIT = ("denetim_ekle(text, jsonb)", "denetim_bolumleri_ac(integer)", "denetim_dogrula_ilerle(text, bigint)")
-_AUDIT_TABLES = ("denetim", "denetim_zinciri", "denetim_dogrulama")
+_AUDIT_TABLES = ("denetim", "denetim_zinciri", "denetim_dogrulama", "veritabani_gunlugu")
 
 _LOCK = 7_301_946
 """The migrations' own lock: nobody migrates while rights are given."""

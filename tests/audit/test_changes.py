@@ -19,6 +19,7 @@ NOT_AUDITED = {
     "denetim": "is the audit",
     "denetim_zinciri": "is the audit",
     "denetim_dogrulama": "is the audit's own place",
+    "veritabani_gunlugu": "is a log itself, and goes into the audit",
     "giden_kutusu": "a promise that goes with a change, and its being done",
     "parametre": "version counters of catalogue and rights",
     "baglanti_durumu": "the live state of a line",

@@ -53,6 +53,7 @@ from lis_core.storage.tables.system import (
     OutboxEntry,
     Parameter,
 )
+from lis_core.storage.tables.watch import DirectChange
 
 __all__ = [
     "AccessSlip",
@@ -70,6 +71,7 @@ __all__ = [
     "Connection",
     "ControlMeasurement",
     "CustodyEvent",
+    "DirectChange",
     "EdgeGateway",
     "EmergencyAccess",
     "EmploymentStatus",

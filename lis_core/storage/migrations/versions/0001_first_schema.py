@@ -12,6 +12,7 @@ from lis_core.domain.turkish import SQL_FUNCTIONS
 from lis_core.storage.first_groups import insert_first_groups
 
 GUARDS = Path(__file__).parents[1] / "guards.sql"
+WATCH = Path(__file__).parents[1] / "watch.sql"
 
 revision = "0001"
 down_revision = None
@@ -434,7 +435,6 @@ def upgrade() -> None:
             comment="Gecitte kopyasi duran bekleyen istem",
         ),
         sa.Column("surum", sa.String(length=40), server_default="", nullable=False, comment="Gecidin program surumu"),
-        sa.PrimaryKeyConstraint("gecit_kodu", name=op.f("pk_gecit")),
         sa.Column(
             "bildirilecek_is",
             sa.Integer(),
@@ -458,6 +458,7 @@ def upgrade() -> None:
             nullable=False,
             comment="Gecide bildirilen ayarlarin ozeti (SHA-256)",
         ),
+        sa.PrimaryKeyConstraint("gecit_kodu", name=op.f("pk_gecit")),
         sa.UniqueConstraint("gecit_adi", name=op.f("uq_gecit_gecit_adi")),
         comment="Uzak gecitler (ilce hastanesi gibi)",
     )
@@ -484,7 +485,7 @@ def upgrade() -> None:
         sa.Column(
             "baglanti_turu", sa.String(length=20), nullable=False, comment="tcp-sunucu, tcp-istemci, seri, klasor"
         ),
-        sa.Column("protokol", sa.String(length=10), nullable=False, comment="astm, hl7, metin, tablo"),
+        sa.Column("protokol", sa.String(length=10), nullable=False, comment="astm, hl7, metin, tablo, poct1a"),
         sa.Column("adres", sa.String(), nullable=False, comment="sunucu:port, seri port ya da klasor yolu"),
         sa.Column(
             "ayarlar",
@@ -786,7 +787,7 @@ def upgrade() -> None:
         sa.Column(
             "baglanti_turu", sa.String(length=20), nullable=False, comment="tcp-sunucu, tcp-istemci, seri, klasor"
         ),
-        sa.Column("protokol", sa.String(length=10), nullable=False, comment="astm, hl7, metin, tablo"),
+        sa.Column("protokol", sa.String(length=10), nullable=False, comment="astm, hl7, metin, tablo, poct1a"),
         sa.Column("adres", sa.String(), nullable=False, comment="sunucu:port, seri port ya da klasor yolu"),
         sa.Column(
             "ayarlar",
@@ -808,7 +809,6 @@ def upgrade() -> None:
             comment="Gorulenler: zaman ve cumle",
         ),
         sa.Column("sonuc", sa.String(length=10), server_default="", nullable=False, comment="iyi, uyari, kotu"),
-        sa.PrimaryKeyConstraint("baglanti_denemesi_kodu", name=op.f("pk_baglanti_denemesi")),
         sa.Column(
             "gecit_kodu",
             sa.BigInteger(),
@@ -816,6 +816,7 @@ def upgrade() -> None:
             comment="Denemeyi yapacak uzak gecit; bos = merkezdeki gecit",
         ),
         sa.ForeignKeyConstraint(["gecit_kodu"], ["gecit.gecit_kodu"], name=op.f("fk_baglanti_denemesi_gecit_kodu")),
+        sa.PrimaryKeyConstraint("baglanti_denemesi_kodu", name=op.f("pk_baglanti_denemesi")),
         comment="Hat denemeleri",
     )
     op.create_index(
@@ -884,7 +885,7 @@ def upgrade() -> None:
         sa.Column("cihaz_kodu", sa.BigInteger(), nullable=True, comment="Cihaz"),
         sa.Column("baglanti_kodu", sa.BigInteger(), nullable=True, comment="Hat"),
         sa.Column("alinma_zamani", sa.DateTime(timezone=True), nullable=False, comment="Alinma zamani"),
-        sa.Column("protokol", sa.String(length=10), nullable=False, comment="astm, hl7, metin, tablo"),
+        sa.Column("protokol", sa.String(length=10), nullable=False, comment="astm, hl7, metin, tablo, poct1a"),
         sa.Column("icerik", sa.LargeBinary(), nullable=False, comment="Hattan geldigi gibi baytlar"),
         sa.Column("parmak_izi", sa.LargeBinary(), nullable=False, comment="Icerigin ozeti (baslik haric)"),
         sa.Column("tanim", sa.String(length=60), server_default="", nullable=False, comment="Okuyan tanim"),
@@ -2098,13 +2099,13 @@ def upgrade() -> None:
         sa.Column("yanit_icerik", sa.LargeBinary(), nullable=True, comment="Yanitin baytlari"),
         sa.Column("yanit_aciklama", sa.String(), server_default="", nullable=False, comment="Cihazin aciklamasi"),
         sa.Column(
-        sa.Column(
             "tekrar_istendi",
             sa.Boolean(),
             server_default=sa.text("false"),
             nullable=False,
             comment="Bir kisi yeniden gonderilmesini istedi",
         ),
+        sa.Column(
             "kayit_zamani",
             sa.DateTime(timezone=True),
             server_default=sa.text("now()"),
@@ -2573,9 +2574,46 @@ def upgrade() -> None:
         ["hasta_erisim_belgesi_kodu"],
         unique=False,
     )
+    op.create_table(
+        "veritabani_gunlugu",
+        sa.Column(
+            "veritabani_gunlugu_kodu",
+            sa.BigInteger(),
+            sa.Identity(always=False),
+            nullable=False,
+            comment="Kaydin tekil kodu",
+        ),
+        sa.Column("zaman", sa.DateTime(timezone=True), nullable=False, comment="Deyimin zamani"),
+        sa.Column("veritabani_kullanicisi", sa.String(), nullable=False, comment="Veritabani kullanicisi"),
+        sa.Column("uygulama", sa.String(), nullable=False, comment="Baglanan programin kendine verdigi ad"),
+        sa.Column("adres", sa.String(), nullable=False, comment="Nereden: ip adresi; yerel = ayni makine"),
+        sa.Column("surec", sa.Integer(), nullable=False, comment="Sunucudaki surec numarasi"),
+        sa.Column(
+            "islem", sa.String(length=60), nullable=False, comment="insert, update, delete, truncate, alter table ..."
+        ),
+        sa.Column("nesne", sa.String(), nullable=False, comment="Tablo ya da baska nesne, semasi ile"),
+        sa.Column("deyim", sa.String(), nullable=False, comment="Gonderilen SQL deyimi (ilk 4000 harfi)"),
+        sa.Column(
+            "zincire_alinma_zamani",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="Denetim zincirine alindigi zaman",
+        ),
+        sa.PrimaryKeyConstraint("veritabani_gunlugu_kodu", name=op.f("pk_veritabani_gunlugu")),
+        comment="Programin disindan yapilan degisiklikler: kim, nereden, hangi deyim ile",
+    )
+    op.create_index("ix_veritabani_gunlugu_zaman", "veritabani_gunlugu", ["zaman"], unique=False)
+    op.create_index(
+        "ix_veritabani_gunlugu_bekleyen",
+        "veritabani_gunlugu",
+        ["veritabani_gunlugu_kodu"],
+        unique=False,
+        postgresql_where=sa.text("zincire_alinma_zamani is null"),
+    )
 
     insert_first_groups(op.get_bind())
-    op.get_bind().exec_driver_sql(GUARDS.read_text(encoding="utf-8").replace("%", "%%"))
+    for script in (GUARDS, WATCH):
+        op.get_bind().exec_driver_sql(script.read_text(encoding="utf-8").replace("%", "%%"))
 
 
 def downgrade() -> None:
