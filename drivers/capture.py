@@ -16,6 +16,7 @@ from typing import Literal
 from drivers.protocols.astm_frames import checksum
 from drivers.protocols.astm_messages import MessageAssembler, Partial, WholeMessage, split_messages
 from drivers.protocols.hl7 import split_messages as split_hl7
+from drivers.protocols.poct1a_capture import LOOKS_SO, data_messages
 
 __all__ = ["Capture", "CaptureRefused", "CapturedMessage", "messages_in", "read_capture"]
 
@@ -43,7 +44,7 @@ class CapturedMessage:
     """One message of a capture, without framing."""
 
     text: bytes
-    protocol: Literal["astm", "hl7", "metin", "tablo"]
+    protocol: Literal["astm", "hl7", "metin", "tablo", "poct1a"]
     framing: str
     """e1381, e1381 without checksum, stx-etx, raw, raw with frame digits, mllp, bare, hl7 in e1381."""
     whole: bool = True
@@ -84,6 +85,8 @@ def read_capture(data: bytes, hint: str | None = None) -> Capture:
         data = transcript
     if not data.strip(b"\x00 \t\r\n"):
         capture.refused = NOTHING
+    elif LOOKS_SO.search(data) is not None:
+        take_poct1a(data, capture)
     elif _HL7_START.match(data):
         _take_hl7(data, "mllp" if b"\x0b" in data else "bare", capture, [])
     elif b"\x02" in data:
@@ -109,6 +112,19 @@ def _from_transcript(data: bytes) -> bytes | None:
     if len(rows) < 2 or len(rows) < lines - 1:
         return None
     return b"".join(bytes.fromhex(row.decode("ascii")) for row in rows)
+
+
+# ---- POCT1-A
+
+
+def take_poct1a(data: bytes, capture: Capture) -> None:
+    """Documents with results or events; the conversation around them says nothing that could be decoded."""
+    split = data_messages(data)
+    capture.messages += [CapturedMessage(text, "poct1a", "xml") for text in split.data]
+    if split.manners:
+        capture.notes.append(f"{split.manners} konuşma belgesi (HEL, DST, ACK ...) sonuç taşımaz; atlandı.")
+    if split.refused:
+        capture.refused = f"{split.refused} belge yarım ya da bozuk; okunmadı."
 
 
 # ---- HL7

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from math import inf
 
-from drivers.capture import Capture, CapturedMessage, messages_in
+from drivers.capture import Capture, CapturedMessage, messages_in, take_poct1a
 from drivers.definition import Definition
 from drivers.protocols.text_link import BlockReceived, BlockRefused, Note, TextLink, Why
 from drivers.protocols.text_links import make_link
@@ -25,7 +25,7 @@ _WHY = {
 
 def captured_by(definition: Definition, data: bytes) -> list[CapturedMessage]:
     """The messages of captured bytes, whatever the definition's protocol. Raises CaptureRefused: there is none."""
-    if definition.protocol in ("metin", "tablo"):
+    if definition.protocol in ("metin", "tablo", "poct1a"):
         return read_texts(data, definition).messages
     return messages_in(data)
 
@@ -35,6 +35,9 @@ def read_texts(data: bytes, definition: Definition) -> Capture:
     capture = Capture()
     if not data.strip(b"\x00 \t\r\n"):
         capture.refused = "Dosya boş."
+        return capture
+    if definition.protocol == "poct1a":
+        take_poct1a(data, capture)
         return capture
     wire = definition.file.wire
     if definition.protocol == "tablo" or wire is None:

@@ -15,6 +15,7 @@ import msgspec
 from drivers.language import DefinitionError, DefinitionFile, Item, Place, Value, When
 from drivers.places import compiled, parse_path
 from drivers.protocols.astm_options import LinkOptions
+from drivers.protocols.poct1a_words import Poct1aOptions
 from drivers.protocols.text_links import make_link
 
 LEAF = {"astm": "R", "hl7": "OBX"}
@@ -25,7 +26,7 @@ _RECORDS = frozenset("HPOCRQLMS")
 def check(file: DefinitionFile) -> None:
     """Raises DefinitionError."""
     _check_parts(file)
-    if file.protocol in ("metin", "tablo"):
+    if file.protocol in ("metin", "tablo", "poct1a"):
         _check_text(file)
         return
     if file.wire is not None or file.text is not None or file.table is not None:
@@ -44,6 +45,9 @@ def check(file: DefinitionFile) -> None:
 
 
 def _check_parts(file: DefinitionFile) -> None:
+    if file.protocol == "poct1a":
+        _check_poct(file)
+        return
     if file.protocol == "metin":
         if "query" in file.directions and (file.answer is None or file.text is None):
             raise DefinitionError("directions içinde query varsa [text] sorgu kuralı ve [answer] gereklidir")
@@ -75,6 +79,19 @@ def _check_parts(file: DefinitionFile) -> None:
             raise DefinitionError(f"[link]: {error}") from error
 
 
+def _check_poct(file: DefinitionFile) -> None:
+    """A POCT1-A definition reads XML, and asks only to whom a number belongs."""
+    if file.text is None or not file.text.xml or file.wire is not None:
+        raise DefinitionError("poct1a tanımında [text] xml = true olmalıdır; [wire] olamaz")
+    if file.answer is not None or "query" in file.directions or "orders" in file.directions:
+        raise DefinitionError("poct1a cihazı iş sormaz; directions yalnız results olabilir")
+    _check_encodings(file)
+    try:
+        Poct1aOptions(**link_options(file))
+    except (TypeError, ValueError) as error:
+        raise DefinitionError(f"[poct]: {error}") from error
+
+
 @lru_cache(maxsize=1)
 def _names() -> frozenset[str]:
     """Every word of the grammar with the table it stands in: `standing`, `specimen.from`, `answer.law.profile`."""
@@ -104,8 +121,9 @@ def _check_encodings(file: DefinitionFile) -> None:
 
 def _check_text(file: DefinitionFile) -> None:
     """Definitions without records: their items have no paths, and each kind has its own table."""
-    if (file.text is None) == (file.protocol == "metin") or (file.table is None) == (file.protocol == "tablo"):
-        raise DefinitionError("protocol metin ise [text], tablo ise [table] gereklidir (ötekisi olamaz)")
+    has_text = file.protocol in ("metin", "poct1a")
+    if (file.text is None) == has_text or (file.table is None) == (file.protocol == "tablo"):
+        raise DefinitionError("protocol metin ya da poct1a ise [text], tablo ise [table] gereklidir (ötekisi olamaz)")
     for name in file.__struct_fields__:
         part = getattr(file, name)
         if isinstance(part, Item) and part.places:
@@ -120,6 +138,8 @@ def _check_text(file: DefinitionFile) -> None:
         if file.wire is not None or file.links != ["file"]:
             raise DefinitionError("tablo tanımının hattı yoktur; links = ['file'] olmalıdır")
         return
+    if file.protocol == "poct1a":
+        return
     if file.wire is None and file.links != ["file"]:
         raise DefinitionError("protocol metin ise [wire] gereklidir (yalnız dosya ile çalışan modeller dışında)")
     if file.wire is not None:
@@ -131,7 +151,9 @@ def _check_text(file: DefinitionFile) -> None:
 
 def link_options(file: DefinitionFile) -> dict[str, Any]:
     """What [link] says about the link itself: keyword arguments of `LinkOptions` or `MllpOptions`; of `make_link` what
-    [wire] says."""
+    [wire] says, of `Poct1aOptions` what [poct] says."""
+    if file.protocol == "poct1a":
+        return {name: value for name, value in msgspec.structs.asdict(file.poct).items() if value is not None}
     if file.protocol in ("metin", "tablo"):
         said = msgspec.structs.asdict(file.wire) if file.wire is not None else {}
         return {name: value for name, value in said.items() if value is not None and name != "kind"}

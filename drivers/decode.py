@@ -59,7 +59,7 @@ def decode_bytes(data: bytes, catalog: Catalog, model: str | None = None) -> Dec
     Raises UnknownModel: there is no such definition.
     """
     chosen = catalog.get(model) if model is not None else None
-    if chosen is not None and chosen.protocol in ("metin", "tablo"):
+    if chosen is not None and chosen.protocol in ("metin", "tablo", "poct1a"):
         capture = read_texts(data, chosen)
     else:
         capture = read_capture(data, chosen.protocol if chosen is not None else None)
@@ -157,6 +157,8 @@ def sender_of(message: CapturedMessage) -> str:
     if message.protocol == "astm":
         header = parse_astm(message.text).header
         return header.field(5) if header is not None else ""
+    if message.protocol != "hl7":
+        return ""
     try:
         msh = parse_hl7(message.text).msh
     except Hl7Error:

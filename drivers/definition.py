@@ -41,7 +41,7 @@ from drivers.reading_text import TextReader
 
 __all__ = ["Catalog", "Definition", "DefinitionError", "Reading", "UnknownModel", "load_catalog"]
 
-Protocol = Literal["astm", "hl7", "metin", "tablo"]
+Protocol = Literal["astm", "hl7", "metin", "tablo", "poct1a"]
 
 
 _TOML: Any = import_module("tomli" if find_spec("tomli") is not None else "tomllib")
@@ -84,7 +84,7 @@ class Definition:
             reader = self._reader
             if file.answer is not None and isinstance(reader, TextReader):
                 self._answer = TextAnswer(file.answer, reader.query_groups, reader.parameters)
-        elif file.protocol == "tablo":
+        elif file.protocol in ("tablo", "poct1a"):
             self.prepare()
 
     def __repr__(self) -> str:
@@ -105,7 +105,7 @@ class Definition:
 
     @cached_property
     def _reader(self) -> AstmReader | Hl7Reader | TextReader | TableReader:
-        if self.protocol == "metin":
+        if self.protocol in ("metin", "poct1a"):
             return TextReader(self.file, self.parameters)
         if self.protocol == "tablo":
             return TableReader(self.file)
@@ -117,7 +117,7 @@ class Definition:
         """This definition with the settings of one site's machine. Raises DefinitionError: none of this model's."""
         if dict(parameters) == dict(self.parameters):
             return self
-        if self.protocol != "metin":
+        if self.protocol not in ("metin", "poct1a"):
             raise DefinitionError(f"{self.key}: bu modelin parametresi yok")
         return Definition(self.file, parameters)
 
@@ -170,8 +170,8 @@ class Definition:
         return record_frames([record for record in message.split(b"\r") if record], limit=link.frame_text)
 
     def link_options(self) -> dict[str, Any]:
-        """Keyword arguments of `LinkOptions` (ASTM) or `MllpOptions` (HL7) for a line of this model; for texts those of
-        `text_links.make_link`."""
+        """Keyword arguments of `LinkOptions` (ASTM), `MllpOptions` (HL7) or `Poct1aOptions` for a line of this model;
+        for texts those of `text_links.make_link`."""
         return dict(link_options(self.file))
 
 

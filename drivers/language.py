@@ -397,6 +397,27 @@ class Link(_Part):
     max_block: int | None = None
 
 
+class Poct(_Part):
+    """POCT1-A: how the device is talked to (`drivers.protocols.poct1a_words.Poct1aOptions`). What is not said is as
+    there."""
+
+    framing: Literal["auto", "bare", "mllp"] | None = None
+    continuous: bool | None = None
+    set_time: bool | None = None
+    events: bool | None = None
+    end: bool | None = None
+    ack_id: Literal["ack_control_id", "control_id"] | None = None
+    ack_end_of_topic: bool | None = None
+    operator_topic: Text | None = None
+    patients: bool | None = None
+    overdue: float | None = None
+    keep_alive: float | None = None
+    turnaround: float | None = None
+    answer_limit: float | None = None
+    listen_limit: float | None = None
+    max_message: int | None = None
+
+
 class DefinitionFile(_Part, kw_only=True):
     """One model: what its messages mean, how it asks, what it wants to be told."""
 
@@ -408,8 +429,9 @@ class DefinitionFile(_Part, kw_only=True):
     maker: Text
     model: Text
     family: Text
-    protocol: Literal["astm", "hl7", "metin", "tablo"]
-    """`metin`: texts of the maker's own kind, read by [text] from a line of [wire]. `tablo`: result files, [table]."""
+    protocol: Literal["astm", "hl7", "metin", "tablo", "poct1a"]
+    """`metin`: texts of the maker's own kind, read by [text] from a line of [wire]. `tablo`: result files, [table].
+    `poct1a`: XML of point-of-care devices, read by [text], talked to as [poct] says."""
     source: Text
     standing: Literal["simulated", "replayed", "documented", "on-a-line"]
     """Whether it was proved on a simulator, on captured messages, only read from documents, or at a named site."""
@@ -431,6 +453,7 @@ class DefinitionFile(_Part, kw_only=True):
     wire: Wire | None = None
     text: TextTable | None = None
     table: TableFile | None = None
+    poct: Poct = msgspec.field(default_factory=Poct)
     recognise: Recognise = msgspec.field(default_factory=Recognise)
     specimen: Specimen = msgspec.field(default_factory=Specimen)
     patient: Item = msgspec.field(default_factory=Item)

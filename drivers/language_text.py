@@ -5,6 +5,8 @@ unit is. A rule is a regular expression with named groups, or columns that becom
 language: specimen, patient, rack, position, operator, lot, test, name, value, unit, flags, range, status, date, time,
 comment; every other name is kept for conditions (`when`), for [text] control and event, and for answers.
 
+`protocol = "poct1a"` is read by [text] too, with `xml = true`.
+
 `protocol = "tablo"`: [table] names the columns of a CSV or XLSX file by their headings.
 """
 
@@ -66,8 +68,11 @@ class TextRule(_Part, kw_only=True):
     """XML: the element's path from end to end, `Result/Analyte`."""
     take: dict[Name, Text] = {}
     """XML: group = `@attribute`, `text`, or `Child` / `Child/@attribute`."""
-    kind: Literal["above", "results", "query", "event", "ignore"] = msgspec.field(name="as")
-    """`above`: what it says holds for the results after it (and before it: see `spread`)."""
+    kind: Literal["above", "results", "query", "event", "ignore", "remark"] = msgspec.field(name="as")
+    """`above`: what it says holds for the results after it (and before it: see `spread`). `remark`: its group `comment`
+    is said of the result before it."""
+    whole: bool = False
+    """Remark: of every result of the specimen, also of those before it."""
     begins: bool = False
     """A new specimen: what stood above is forgotten."""
     when: dict[Name, Regex] = {}
@@ -121,6 +126,10 @@ class TextTable(_Part):
     """A value that fits it from end to end is its group `value`, with its groups `unit` and `flags`."""
     specimen_without: str = ""
     """Characters that are printed into the identifier and do not belong to it."""
+    control_name: str = ""
+    """What names the material of a control, of its groups: `{control} {level}`. Empty: the group `specimen`."""
+    same_without: Regex | None = None
+    """Left out where two messages are compared: the header, whose time differs when a message is sent again."""
     no_result: list[Regex] = []
     """What stands for a value where there is none, from end to end: the result then has no value, and says so."""
     suppress: dict[Name, Regex] = {}

@@ -136,6 +136,7 @@ class TextReader:
         self._rules = [_Rule(rule, used) for rule in table.rule]
         if not self._rules and not table.read_nothing:
             raise DefinitionError("[text] için en az bir [[text.rule]] gereklidir")
+        self._without = re.compile(table.same_without, re.S) if table.same_without else None
         self._finisher = Finisher(file, table)
 
     @property
@@ -149,7 +150,7 @@ class TextReader:
 
     def read(self, text: bytes) -> Reading:
         """Never raises on what a peer sends."""
-        fingerprint = hashlib.sha256(text).digest()
+        fingerprint = self._fingerprint(text)
         if self._table.read_nothing:
             problem = "Bu modelin mesajları yalnız saklanır: biçimi sahadan örnek alınmadan okunmaz."
             return Reading(problem=problem, fingerprint=fingerprint)
@@ -160,6 +161,11 @@ class TextReader:
         reading = _Walk(self, units).over()
         reading.fingerprint = fingerprint
         return reading
+
+    def _fingerprint(self, text: bytes) -> bytes:
+        if self._without is None:
+            return hashlib.sha256(text).digest()
+        return hashlib.sha256(self._without.sub("", decoded(text, self._file.encoding)).encode()).digest()
 
     def _units(self, raw: bytes) -> list[_Unit]:
         text = decoded(raw, self._file.encoding)
@@ -280,13 +286,25 @@ class _Walk:
         if kind == "ignore":
             return True
         self._said |= {name for name, text in groups.items() if text.strip()}
-        if kind == "above":
+        if kind == "remark":
+            self._remark(groups.get("comment", "").strip(), whole=rule.rule.whole)
+        elif kind == "above":
             self._take_above(groups)
         elif kind == "query":
             self._ask(rule, groups, index)
         else:
             self._results(rule, groups, cells, index)
         return True
+
+    def _remark(self, text: str, *, whole: bool) -> None:
+        """Something said after a result, of it alone or of all that its specimen has."""
+        if not text:
+            return
+        if whole:
+            self._comments.append(text)
+        for draft in self._drafts if whole else self._drafts[-1:]:
+            if draft.group == self._group and text not in draft.comments:
+                draft.comments.append(text)
 
     def _take_above(self, groups: Mapping[str, str]) -> None:
         for name, text in groups.items():

@@ -57,6 +57,7 @@ class Finisher:
         self._units = [(compiled(pattern).fullmatch, unit) for pattern, unit in text.units.items()]
         self._value = compiled(text.value_pattern).fullmatch if text.value_pattern else None
         self._without = text.specimen_without
+        self._control_name = text.control_name
         self._expand = {code: columns_of(columns) for code, columns in text.expand.items()}
 
     def not_read(self, specimen: str) -> bool:
@@ -101,6 +102,8 @@ class Finisher:
         if specimen and self._without:
             specimen = specimen.translate({ord(char): None for char in self._without}).strip() or None
         kind = self._kind(said, specimen or "", draft)
+        if kind == "qc" and self._control_name:
+            specimen = _GROUP.sub(lambda found: said.get(found[1], ""), self._control_name).strip() or specimen
         if specimen and self.not_read(specimen):
             comments.insert(0, f"Barkod okunamadı: {specimen}")
             specimen = None

@@ -24,15 +24,18 @@ from drivers.gateway.folder_line import FolderIntake, file_key
 from drivers.gateway.law_manager import LawManager
 from drivers.gateway.line import LineBook, LineSpec
 from drivers.gateway.mllp_session import MllpSession, readable
+from drivers.gateway.poct1a_session import Poct1aSession
 from drivers.gateway.spool import Frame, Place, Spool
 from drivers.gateway.text_session import TextCollector, TextSession
 from drivers.gateway.work_line import Desk, Writing
 from drivers.links.endpoints import Endpoint, SerialPort, TcpClient, TcpServer
 from drivers.links.folder import WatchedFolder
+from drivers.links.gate import LineSecurity
 from drivers.messages import Delivery, Query, Shipment, WorkOrder
 from drivers.protocols import hl7
 from drivers.protocols.astm_link import LinkOptions
 from drivers.protocols.mllp import MllpOptions
+from drivers.protocols.poct1a_words import Poct1aOptions
 from drivers.protocols.text_link import TextLink
 from drivers.protocols.text_links import make_link
 
@@ -58,11 +61,13 @@ class Gateway:
         deliver: Deliver,
         zone: ZoneInfo,
         desk: Desk | None = None,
+        security: LineSecurity | None = None,
     ) -> None:
         self.spool = Spool(folder)
         self.catalog = catalog
         self.lines: dict[str, LineBook] = {}
         self.zone = zone
+        self.security = security or LineSecurity()
         self._answer_query = answer
         self._deliver = deliver
         self._endpoints: dict[str, Endpoint] = {}
@@ -135,14 +140,16 @@ class Gateway:
                 return TextSession(self, book, text_link(definition, chosen), answers=definition.answers)
             if spec.protocol == "hl7":
                 return MllpSession(self, book, MllpOptions(**chosen))
+            if spec.protocol == "poct1a":
+                return Poct1aSession(self, book, Poct1aOptions(**chosen))
             return AstmSession(self, book, LinkOptions(**chosen))
 
         session()  # wrong options show now, not when the instrument calls
         if spec.kind == "tcp-istemci":
-            return TcpClient(spec.address, session, book.endpoint)
+            return TcpClient(spec.address, session, book.endpoint, self.security.files_of(spec.settings))
         if spec.kind == "seri":
             return SerialPort(spec.address, session, book.endpoint, spec.settings)
-        return TcpServer(spec.address, session, book.endpoint)
+        return TcpServer(spec.address, session, book.endpoint, self.security.gate(spec.settings, book.refused))
 
     async def _close_line(self, name: str) -> None:
         await self.law.close_line(name)
@@ -315,7 +322,7 @@ class Gateway:
     def _collect(self, frames: list[tuple[Place, Frame]]) -> list[Collected]:
         line = frames[0][1].line
         book = self.lines.get(line)
-        if book is not None and book.spec.protocol == "hl7":
+        if book is not None and book.spec.protocol in ("hl7", "poct1a"):
             return [
                 Collected(line, f"{self.spool.identity}-{p.number}", f.received_ns, f.text, f.raw, (p,))
                 for p, f in frames
@@ -348,17 +355,22 @@ class Gateway:
         if not definition.answers:
             book.note(f"Cihaz iş listesi sordu; {definition.key} tanımı yanıt vermez (yalnız dinler).")
             return []
+        orders = await self.orders_for(book, query)
+        return self.write(definition, query, orders) if orders is not None else []
+
+    async def orders_for(self, book: LineBook, query: Query) -> Sequence[WorkOrder] | None:
+        """What the core says to a query; None where it could not be asked, and a person has been told so."""
         try:
             orders = await self._answer_query(book.spec.name, query)
         except Exception:
             # Whatever went wrong, the instrument must not wait for its time-out and the technician must see it.
             log.exception("query not answered", extra={"action": "query_failed", "line": book.spec.name})
             book.trouble("Sorgu yanıtlanamadı (veritabanı); cihaza bekleyen iş yok denmedi, yeniden sorması beklenir.")
-            return []
+            return None
         for order in orders:
             if order.reason:
                 book.note(order.reason)
-        return self.write(definition, query, orders)
+        return orders
 
     async def answers(self, book: LineBook, query: Query, message: Collected) -> tuple[list[bytes], list[Shipment]]:
         """What answers a query on its own connection, and the work that goes after it (HL7 LAW), perhaps elsewhere."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from drivers.links.networks import Refusals
 from drivers.protocols.astm_events import BrokenWhy, RefusedWhy, SendWhy
 
 SecondConnection = Literal["birlikte", "yenisi", "reddet"]
@@ -26,7 +27,7 @@ class LineSpec:
 
     name: str
     kind: Literal["tcp-sunucu", "tcp-istemci", "seri", "klasor"]
-    protocol: Literal["astm", "hl7", "metin", "tablo"]
+    protocol: Literal["astm", "hl7", "metin", "tablo", "poct1a"]
     address: str
     definition: str
     settings: dict[str, Any] = field(default_factory=dict)
@@ -51,6 +52,8 @@ class LineStatus:
     messages: int = 0
     queries: int = 0
     errors: int = 0
+    refused: int = 0
+    """Connections that were turned away at the door: address, TLS."""
     last_error: str | None = None
     last_error_at: float | None = None
     changed: bool = True
@@ -75,6 +78,10 @@ class LineBook:
         """Newest last: (time, Turkish sentence)."""
         self.fresh: deque[tuple[float, EventKind, str]] = deque(maxlen=1000)
         """Events that nobody has taken to the database yet."""
+        self._why = ""
+        self.refusals = Refusals(self._tell_refused)
+        self.turned_away: deque[tuple[float, str, int]] = deque(maxlen=200)
+        """(time, address, how often) that nobody has taken to the audit yet; the address is "" for many together."""
         self.taps: tuple[Tap, ...] = ()
         """Whoever listens to the bytes; empty nearly always, and then it costs one look per chunk."""
 
@@ -124,6 +131,20 @@ class LineBook:
         self.status.changed = True
         self._remember("sorun", sentence)
 
+    def refused(self, host: str, why: str) -> None:
+        """A peer was hung up at the door. Counted always, told a few times a minute."""
+        self.status.refused += 1
+        self.status.changed = True
+        self._why = why
+        self.refusals.add(host)
+
+    def _tell_refused(self, host: str, count: int) -> None:
+        if host:
+            self.trouble(f"{host} adresinden bağlantı kapatıldı: {self._why}.")
+        else:
+            self.trouble(f"İzinsiz {count} bağlantı daha kapatıldı.")
+        self.turned_away.append((time.time(), host, count))
+
     def note(self, sentence: str) -> None:
         """Something worth knowing that is no error."""
         self._remember("bilgi", sentence)
@@ -141,6 +162,8 @@ class LineBook:
     def follows(self, before: LineBook) -> None:
         """The line opens again with other settings: what was not written yet goes with it."""
         self.fresh = before.fresh
+        self.turned_away.extend(before.turned_away)
+        self.status.refused = before.status.refused
 
     def endpoint(self, is_open: bool, problem: str | None) -> None:
         """The endpoint opened, closed or failed."""

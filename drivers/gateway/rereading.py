@@ -10,7 +10,7 @@ from drivers.definition import Catalog, Protocol, load_catalog
 from drivers.law_reading import law_of, read_law
 from drivers.messages import Observation
 
-_PROTOCOLS: dict[str, Protocol] = {"hl7": "hl7", "metin": "metin", "tablo": "tablo"}
+_PROTOCOLS: dict[str, Protocol] = {"hl7": "hl7", "metin": "metin", "tablo": "tablo", "poct1a": "poct1a"}
 
 
 def make(

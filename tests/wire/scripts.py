@@ -44,6 +44,8 @@ def messages_of(definition: Definition) -> list[Message] | None:
         return [astm_message(definition, records) for records in astm_records(data)]
     if definition.protocol == "hl7":
         return [[mllp_step(definition, message)] for message in hl7_messages(data)]
+    if definition.protocol == "poct1a":
+        return [[poct_step(definition, document) for document in poct_documents(data)]]
     return [text_steps(definition, data)]
 
 
@@ -126,6 +128,24 @@ def mllp_step(definition: Definition, message: bytes) -> Step:
     accept, application = [*fields[14:16], b"", b""][:2]
     silent = accept in (b"NE",) and application in (b"NE",)
     return Step(VT + message + FS + b"\r", b"" if silent else fields[9], message)
+
+
+# ---- POCT1-A
+
+
+def poct_documents(data: bytes) -> list[bytes]:
+    """The documents of a conversation, each with its XML declaration."""
+    return [document.strip() for document in re.split(rb"(?=<\?xml )", data) if document.strip()]
+
+
+def poct_step(definition: Definition, document: bytes) -> Step:
+    """A document and the control id that its acknowledgement must name; results and events are in the spool by then."""
+    if b"<EOT.R01>" in document and not definition.link_options().get("ack_end_of_topic", True):
+        return Step(document)
+    control_id = re.search(rb'<HDR.control_id V="([0-9]+)"', document)
+    assert control_id is not None
+    spooled = re.search(rb"<(?:OBS|EVS)\.R0", document) is not None
+    return Step(document, control_id[1], document if spooled else b"")
 
 
 # ---- the makers' own

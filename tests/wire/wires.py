@@ -26,7 +26,7 @@ class Wire(asyncio.Protocol):
     @classmethod
     async def to(cls, line: Line) -> Wire:
         """Connect in the manner of this line's protocol."""
-        kind: type[Wire] = MllpWire if line.definition.protocol == "hl7" else TextWire
+        kind: type[Wire] = _KINDS.get(line.definition.protocol, TextWire)
         if in_astm_frames(line.definition):
             kind = AstmWire
         loop = asyncio.get_running_loop()
@@ -219,3 +219,59 @@ class TextWire(Wire):
             self.write(ACK)
             await self.line.yard.rest()
             self.inbox.clear()
+
+
+class PoctWire(Wire):
+    """A point-of-care device: waits for its acknowledgements, answers the host between its own documents, and sends what
+    it has when it is asked."""
+
+    def __init__(self, line: Line) -> None:
+        super().__init__(line)
+        self._seen: dict[bytes, int] = {}
+        self._answered = 0
+        self._speaking = False
+        self._id = 90_000
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self._speaking:
+            self._answer_host()
+
+    def _answer_host(self) -> None:
+        """Acknowledge what the host said of its own accord."""
+        said = re.findall(rb'<(?:DTV|OPL|EOT|KPA|PTL|END)\.R0[12]>.*?<HDR.control_id V="([0-9]+)"', bytes(self.inbox))
+        for control_id in said[self._answered :]:
+            self._id += 1
+            head = f'<HDR><HDR.control_id V="{self._id}"/></HDR>'
+            answer = f'<ACK.type_cd V="AA"/><ACK.ack_control_id V="{control_id.decode()}"/>'
+            self.write(f"<ACK.R01>{head}<ACK>{answer}</ACK></ACK.R01>".encode())
+        self._answered = len(said)
+
+    def forget(self) -> None:
+        super().forget()
+        self._seen.clear()
+        self._answered = 0
+
+    async def step(self, step: Step, *parts: bytes) -> None:
+        self._speaking = True
+        await super().step(step, *parts)
+        self._speaking = False
+        self._answer_host()
+        if re.search(rb"<(?:DST|EOT)\.R01>", step.data):  # now it is the host's turn, after its pause
+            self.line.yard.loop.turn(0.1)
+            await turns(6)
+
+    async def answered(self, step: Step) -> None:
+        if not step.answer:
+            return
+        before = self._seen.get(step.answer, 0)
+        told = re.compile(rb'<ACK.type_cd V="A[AE]"/><ACK.ack_control_id V="%s"/>' % step.answer)
+        await until(
+            lambda: len(told.findall(bytes(self.inbox))) > before or self.closed, f"no answer to {step.answer!r}"
+        )
+        self._seen[step.answer] = len(told.findall(bytes(self.inbox)))
+        assert self._seen[step.answer] > before and b"AE" not in told.findall(bytes(self.inbox))[-1]
+        self.kept(step)
+
+
+_KINDS: dict[str, type[Wire]] = {"hl7": MllpWire, "poct1a": PoctWire}
