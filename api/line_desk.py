@@ -26,6 +26,7 @@ from lis_core.services.line_watch import (
     trial_step,
     wanted,
     write_events,
+    write_refusals,
     write_traffic,
 )
 from lis_core.storage.database import Database
@@ -90,7 +91,8 @@ class LineDesk:
     # -- history
 
     async def write_history(self) -> None:
-        """Every line's new events, in one statement."""
+        """Every line's new events, in one statement; whom it turned away, into the audit."""
+        await self._write_refusals()
         taken = {name: _taken(book) for name, book in self._gateway.lines.items() if book.fresh}
         try:
             await write_events(self._database, _events(taken))
@@ -98,6 +100,15 @@ class LineDesk:
             for name, events in taken.items():
                 self._gateway.lines[name].fresh.extendleft(reversed(events))
             raise
+
+    async def _write_refusals(self) -> None:
+        for name, book in self._gateway.lines.items():
+            book.refusals.settle()
+            if book.turned_away:
+                told = list(book.turned_away)
+                await write_refusals(self._database, name, [(at, host, count) for at, host, count in told])
+                for _ in told:
+                    book.turned_away.popleft()
 
     # -- traffic
 
@@ -145,7 +156,11 @@ class LineDesk:
         writing = asyncio.create_task(self._tell(trial.id, steps))
         try:
             verdict, sentence = await try_line(
-                spec, trial.seconds, lambda said: steps.append((time.time(), said)), self._open_at(spec)
+                spec,
+                trial.seconds,
+                lambda said: steps.append((time.time(), said)),
+                self._open_at(spec),
+                self._gateway.security,
             )
         except Exception as error:
             log.exception("trial failed", extra={"action": "trial_failed"})

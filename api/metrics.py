@@ -60,7 +60,12 @@ def _of_lines(gateway: Gateway) -> Iterator[Metric]:
     connected = GaugeMetricFamily("numune_line_peers", "Hatta bagli uc sayisi", labels=["line"])
     counted = {
         name: CounterMetricFamily(f"numune_line_{name}", text, labels=["line"])
-        for name, text in (("messages", "Mesajlar"), ("queries", "Sorgular"), ("errors", "Hatalar"))
+        for name, text in (
+            ("messages", "Mesajlar"),
+            ("queries", "Sorgular"),
+            ("errors", "Hatalar"),
+            ("refused", "Kapida cevrilenler"),
+        )
     }
     for line, book in gateway.lines.items():
         connected.add_metric([line], book.status.peers)

@@ -33,6 +33,7 @@ from api.serve import WebServer
 from drivers.gateway.gateway import Gateway
 from drivers.gateway.handover import FromGateways, ToCore
 from drivers.gateway.line import LineSpec
+from drivers.links.gate import LineSecurity
 from drivers.messages import Query, WorkOrder
 from drivers.outgoing import Outgoing, put_in_force
 from drivers.site import FOLDER, SiteCatalog
@@ -259,6 +260,7 @@ class House:
             deliver=to_core.deliver if to_core is not None else self.ingest.put,  # type: ignore[union-attr]
             zone=ISTANBUL,
             desk=WorkDesk(self.database),
+            security=LineSecurity.of(self.settings.config),
         )
         if to_core is not None:
             self._task(to_core.run())

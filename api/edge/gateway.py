@@ -30,6 +30,7 @@ from api.linebook import line_report
 from drivers.definition import Catalog, load_catalog
 from drivers.gateway.gateway import Gateway
 from drivers.gateway.line import LineSpec
+from drivers.links.gate import LineSecurity
 from drivers.messages import Delivery, Query, WorkOrder
 from drivers.outgoing import Outgoing, put_in_force
 from lis_core.domain.edge import (
@@ -57,6 +58,8 @@ class EdgeSettings:
     page: str = "127.0.0.1:8090"
     outgoing: Outgoing = field(default_factory=Outgoing)
     """Where its lines may call, and which folders they may watch: table `[giden]`."""
+    security: LineSecurity = field(default_factory=LineSecurity)
+    """`[ag]` and `[tls.*]`: who may connect to its lines, and with which certificates."""
 
     @classmethod
     def read(cls, path: Path) -> EdgeSettings:
@@ -74,7 +77,8 @@ class EdgeSettings:
         broker.address()  # a wrong one shows now
         folder = base / str(values.get("veri", "gecit"))
         outgoing = Outgoing.of(values, own=[str(folder.resolve())])
-        return cls(name, broker, folder, str(values.get("sayfa", "127.0.0.1:8090")), outgoing)
+        page, security = str(values.get("sayfa", "127.0.0.1:8090")), LineSecurity.of(values)
+        return cls(name, broker, folder, page, outgoing, security)
 
 
 class EdgeGateway:
@@ -92,7 +96,12 @@ class EdgeGateway:
             status=self.status,
         )
         self.gateway = Gateway(
-            settings.folder / "spool", self._catalog(), answer=self._answer, deliver=self._deliver, zone=ISTANBUL
+            settings.folder / "spool",
+            self._catalog(),
+            answer=self._answer,
+            deliver=self._deliver,
+            zone=ISTANBUL,
+            security=settings.security,
         )
         self._lines: dict[str, EdgeLine] = {}
         self._tasks: list[asyncio.Task[None]] = []

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from drivers.gateway.line import Direction, LineBook, LineSpec
 from drivers.links.endpoints import Endpoint, SerialPort, TcpClient, TcpServer
+from drivers.links.gate import LineSecurity
 from drivers.wire_words import Verdict, seen
 
 Say = Callable[[str], None]
@@ -67,7 +68,9 @@ class _Listener(asyncio.Protocol):
         self._ears.hear(data)
 
 
-async def try_line(spec: LineSpec, seconds: float, say: Say, running: LineBook | None = None) -> tuple[Verdict, str]:
+async def try_line(
+    spec: LineSpec, seconds: float, say: Say, running: LineBook | None = None, security: LineSecurity | None = None
+) -> tuple[Verdict, str]:
     """Try a line for at most `seconds`; `say` gets each thing as it is seen. Returns a verdict and its sentence.
 
     running: the line as the gateway has it open; where it stands at the same address, its own traffic is listened to,
@@ -77,7 +80,7 @@ async def try_line(spec: LineSpec, seconds: float, say: Say, running: LineBook |
     if running is not None and running.status.listening and _same_place(running.spec, spec):
         return await _listen_in(running, spec, seconds, ears)
     try:
-        endpoint = _endpoint(spec, ears)
+        endpoint = _endpoint(spec, ears, security or LineSecurity())
     except (ValueError, TypeError) as error:
         return "kotu", f"Ayar hatalı: {error}"
     say(_intent(spec, seconds))
@@ -112,17 +115,21 @@ async def _listen_in(running: LineBook, spec: LineSpec, seconds: float, ears: _E
     return _verdict(ears, spec)
 
 
-def _endpoint(spec: LineSpec, ears: _Ears) -> Endpoint:
+def _endpoint(spec: LineSpec, ears: _Ears, security: LineSecurity) -> Endpoint:
     def listener() -> asyncio.Protocol:
         return _Listener(ears)
 
     if spec.kind == "klasor":
         raise ValueError("izlenen klasör denenmez; klasöre bir dosya koyun, hattın geçmişine bakın")
     if spec.kind == "tcp-istemci":
-        return TcpClient(spec.address, listener, ears.report)
+        return TcpClient(spec.address, listener, ears.report, security.files_of(spec.settings))
     if spec.kind == "seri":
         return SerialPort(spec.address, listener, ears.report, spec.settings)
-    return TcpServer(spec.address, listener, ears.report)
+
+    def refused(host: str, why: str) -> None:
+        ears.report(True, f"{host} adresinden bağlantı kapatıldı: {why}.")
+
+    return TcpServer(spec.address, listener, ears.report, security.gate(spec.settings, refused))
 
 
 def _intent(spec: LineSpec, seconds: float) -> str:

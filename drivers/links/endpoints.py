@@ -12,6 +12,8 @@ from typing import Any, Protocol
 import serial
 import serial_asyncio_fast
 
+from drivers.links.gate import Gate, Server, listen
+from drivers.links.tls import HANDSHAKE_SECONDS, TlsFiles
 from drivers.outgoing import Refused, check_serial, in_force
 
 try:
@@ -44,14 +46,15 @@ def split_address(address: str, default_host: str = "127.0.0.1") -> tuple[str, i
 
 
 class TcpServer:
-    """We listen, the instrument calls."""
+    """We listen, the instrument calls. gate: whom the port takes, and TLS; None = everybody, plain."""
 
-    def __init__(self, address: str, factory: ProtocolFactory, report: Report) -> None:
+    def __init__(self, address: str, factory: ProtocolFactory, report: Report, gate: Gate | None = None) -> None:
         self._host, self._port = split_address(address)
         self._factory = factory
+        self._gate = gate
         self._report = report
         self._task: asyncio.Task[None] | None = None
-        self._server: asyncio.Server | None = None
+        self._server: Server | None = None
 
     @property
     def port(self) -> int:
@@ -68,8 +71,7 @@ class TcpServer:
             self._task = asyncio.create_task(self._keep_trying())
 
     async def _listen(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._factory, self._host, self._port, backlog=256)
+        self._server = await listen(self._factory, self._host, self._port, backlog=256, gate=self._gate)
         self._report(True, None)
 
     async def _keep_trying(self) -> None:
@@ -89,10 +91,17 @@ class TcpServer:
 
 
 class TcpClient:
-    """The instrument listens, we call, and call again when it hangs up."""
+    """The instrument listens, we call, and call again when it hangs up. tls: with these files; None = plain."""
 
-    def __init__(self, address: str, factory: ProtocolFactory, report: Report) -> None:
+    def __init__(self, address: str, factory: ProtocolFactory, report: Report, tls: TlsFiles | None = None) -> None:
         self._host, self._port = split_address(address)
+        self._secure: dict[str, Any] = {}
+        if tls is not None:
+            self._secure = {
+                "ssl": tls.client(),
+                "server_hostname": tls.name or self._host,
+                "ssl_handshake_timeout": HANDSHAKE_SECONDS,
+            }
         in_force().check_written(self._host, private=True)
         self._factory = factory
         self._report = report
@@ -112,7 +121,7 @@ class TcpClient:
             try:
                 checked = await in_force().resolved(self._host, self._port, private=True)
                 transport, protocol = await loop.create_connection(
-                    lambda: _Watched(self._factory()), checked[0], self._port
+                    lambda: _Watched(self._factory()), checked[0], self._port, **self._secure
                 )
             except Refused as error:
                 self._report(False, str(error))
