@@ -21,7 +21,7 @@ from lis_core.storage.database import Work
 from lis_core.storage.tables import Connection, EdgeGateway, Instrument, InstrumentTest, Material, OrderedTest, Unit
 
 LINE_KINDS = ("tcp-sunucu", "tcp-istemci", "seri", "klasor")
-PROTOCOLS = ("astm", "hl7", "metin", "tablo")
+PROTOCOLS = ("astm", "hl7", "metin", "tablo", "poct1a")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,14 +129,14 @@ async def save_connection(work: Work, data: ConnectionData) -> Connection:
     _filled(ad=data.name, adres=data.address)
     if data.kind not in LINE_KINDS or data.protocol not in PROTOCOLS:
         raise NumuneError(errors.INVALID_INPUT, problem=f"hat türü {LINE_KINDS}, protokol {PROTOCOLS} içinden olmalı")
+    check_place(data.kind, data.address.strip())
     instrument = await _instrument(work, data.instrument)
     name = data.name.strip()
-    if data.active and data.kind != "tcp-istemci":
     row = await work.session.scalar(select(Connection).where(Connection.name == name).with_for_update(of=Connection))
     gateway_id = await _gateway(work, data.gateway, row)
+    if data.active and data.kind != "tcp-istemci":
         other = await work.session.scalar(
             select(Connection.name).where(
-    check_place(data.kind, data.address.strip())
                 Connection.address == data.address.strip(),
                 Connection.kind == data.kind,
                 Connection.active,
@@ -158,14 +158,6 @@ async def save_connection(work: Work, data: ConnectionData) -> Connection:
     return await _save(work, row, Connection, {"name": name}, wanted, "baglanti")
 
 
-async def save_mapping(work: Work, data: MappingData) -> InstrumentTest:
-    """Say which test a code of an instrument is, or change it; results that wait under this code are then derived
-    again by themselves. Raises INVALID_INPUT, UNKNOWN_TEST, UNKNOWN_INSTRUMENT, NOT_ALLOWED."""
-    work.actor.must(P.INSTRUMENT_MANAGE)
-    _filled(kod=data.incoming)
-    known = await catalog(work.session)
-    test = known.test_by_code.get(data.test.strip())
-    if test is None or test.panel:
 async def _gateway(work: Work, wanted: str | None, line: Connection | None) -> int | None:
     """The remote gateway that a line is to stand at. Raises INVALID_INPUT: there is none of this name."""
     if wanted is None:
@@ -191,6 +183,14 @@ def check_place(kind: str, address: str) -> None:
         raise NumuneError(errors.INVALID_INPUT, problem=str(refused)) from refused
 
 
+async def save_mapping(work: Work, data: MappingData) -> InstrumentTest:
+    """Say which test a code of an instrument is, or change it; results that wait under this code are then derived
+    again by themselves. Raises INVALID_INPUT, UNKNOWN_TEST, UNKNOWN_INSTRUMENT, NOT_ALLOWED."""
+    work.actor.must(P.INSTRUMENT_MANAGE)
+    _filled(kod=data.incoming)
+    known = await catalog(work.session)
+    test = known.test_by_code.get(data.test.strip())
+    if test is None or test.panel:
         raise NumuneError(errors.UNKNOWN_TEST, codes=data.test)
     instrument = await _instrument(work, data.instrument)
     await _check_materials(work, data.materials, test.materials)

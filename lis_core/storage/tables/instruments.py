@@ -53,7 +53,7 @@ class Connection(Base):
     name: Mapped[str] = mapped_column("baglanti_adi", String(60), unique=True, comment="Hattin adi")
     instrument_id: Mapped[int] = mapped_column("cihaz_kodu", ForeignKey("cihaz.cihaz_kodu"), comment="Cihaz")
     kind: Mapped[str] = mapped_column("baglanti_turu", String(20), comment="tcp-sunucu, tcp-istemci, seri, klasor")
-    protocol: Mapped[str] = mapped_column("protokol", String(10), comment="astm, hl7, metin, tablo")
+    protocol: Mapped[str] = mapped_column("protokol", String(10), comment="astm, hl7, metin, tablo, poct1a")
     address: Mapped[str] = mapped_column("adres", comment="sunucu:port, seri port ya da klasor yolu")
     settings: Mapped[dict[str, Any]] = mapped_column(
         "ayarlar",
@@ -151,7 +151,7 @@ class RawMessage(Base):
         "baglanti_kodu", ForeignKey("baglanti.baglanti_kodu"), comment="Hat"
     )
     received_at: Mapped[datetime] = moment("alinma_zamani", "Alinma zamani")
-    protocol: Mapped[str] = mapped_column("protokol", String(10), comment="astm, hl7, metin, tablo")
+    protocol: Mapped[str] = mapped_column("protokol", String(10), comment="astm, hl7, metin, tablo, poct1a")
     content: Mapped[bytes] = mapped_column("icerik", LargeBinary, comment="Hattan geldigi gibi baytlar")
     fingerprint: Mapped[bytes] = mapped_column("parmak_izi", LargeBinary, comment="Icerigin ozeti (baslik haric)")
     definition: Mapped[str] = mapped_column("tanim", String(60), server_default="", comment="Okuyan tanim")
