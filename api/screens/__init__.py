@@ -30,6 +30,7 @@ from api.screens import (
     steps,
     technical,
     unmatched,
+    work_steps,
 )
 from api.screens.shell import error_page
 
@@ -54,6 +55,7 @@ for part in (
     instrument_traffic,
     messages,
     definition_editor,
+    work_steps,
     instruments,  # behind the others: an instrument's code is an address beside theirs
     unmatched,
     desk,

@@ -20,6 +20,7 @@ from lis_core.settings import ISTANBUL
 from lis_core.storage.database import Database
 from lis_core.views.boards import instruments_board, raw_messages
 from lis_core.views.lines import undeclared_codes
+from lis_core.views.work_steps import step_counts
 
 router = APIRouter(prefix="/cihazlar")
 Here = Annotated[Screen, Depends(screen("instruments"))]
@@ -76,4 +77,7 @@ async def _detail(here: Screen, db: Database, code: str, trouble: bool, message:
         raise NumuneError(errors.UNKNOWN_INSTRUMENT, instrument=code)
     async with db.reading() as session:
         messages = await raw_messages(session, instrument=code, trouble_only=trouble)
-    return here.part("instruments/detail.html", card=card, messages=messages, trouble=trouble, said=message)
+        steps = await step_counts(session, code)
+    return here.part(
+        "instruments/detail.html", card=card, messages=messages, trouble=trouble, said=message, steps=steps
+    )

@@ -17,6 +17,7 @@ from api.context import Db
 from api.screens import approving, drawing
 from api.screens.shell import Screen, said, screen
 from api.screens.words import days_before
+from api.screens.work_steps import WORDS as STEP_WORDS
 from barcode.label import LabelError, label_svg, tube_label
 from barcode.numbers import clean_scan
 from lis_core.domain import errors
@@ -34,6 +35,7 @@ from lis_core.views.catalogue_view import TubeGroup, order_catalogue
 from lis_core.views.order_lists import OrderSearch, find_orders
 from lis_core.views.picture import newest_values, order_picture
 from lis_core.views.picture_shapes import Picture
+from lis_core.views.work_steps import steps_of_test
 
 router = APIRouter(prefix="/istem")
 Here = Annotated[Screen, Depends(screen("orders"))]
@@ -311,8 +313,9 @@ async def detail(here: Viewer, db: Db, number: str, ordered_test_id: str) -> Res
         found = await _found(here, session, number)
         row = approving.row_of(found, ordered_test_id)
         low, high = await approving.limits_of(session, row)
+        steps = await steps_of_test(session, row.ordered_test_id) if here.actor.may(P.INSTRUMENT_VIEW) else []
     trend = drawing.trend_chart(approving.trend_points(row), low, high, 306, 120, marked=row.value is not None)
-    return here.part("orders/detail.html", row=row, trend=trend, events=found.events)
+    return here.part("orders/detail.html", row=row, trend=trend, events=found.events, steps=steps, **STEP_WORDS)
 
 
 @router.post("/{number}/iptal", dependencies=[Depends(needs(P.ORDER_CHANGE))])

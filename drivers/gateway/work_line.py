@@ -35,6 +35,8 @@ class Desk(Protocol):
 
     async def unanswered(self, line: str) -> list[Shipment]: ...
 
+    async def reopened(self, line: str) -> list[Shipment]: ...
+
     async def sending(self, control_id: str) -> bool: ...
 
     async def answered(
@@ -181,7 +183,9 @@ class WorkLine:
             return
 
     async def _plan(self) -> None:
-        """Cancellations, what takes a cancelled one's place, and in broadcast mode new work."""
+        """What a person wants sent again; cancellations, what takes a cancelled one's place, in broadcast mode new
+        work."""
+        self._take_up(await self._desk.reopened(self.book.spec.name))
         for shipment in self._write(await self._desk.planned(self.book.spec.name, self.broadcast)):
             await self._desk.store(self.book.spec.name, shipment)
             self._queue.append(_Entry(shipment))

@@ -70,6 +70,10 @@ select m.kontrol_numarasi, m.icerik, m.tur, m.deneme, m.gecerlilik_zamani,
        coalesce((select min(a.kap) from is_adimi a where a.is_adimi_kodu = any(m.adimlar)), '')
 from is_iletisi m where m.hat = %s and m.durum in ('bekliyor', 'gonderildi') order by m.is_iletisi_kodu
 """
+_TAKE_REOPENED = """
+update is_iletisi set tekrar_istendi = false where hat = %s and tekrar_istendi and durum = 'bekliyor'
+returning kontrol_numarasi
+"""
 _SENDING = """
 update is_iletisi set durum = 'gonderildi', deneme = deneme + 1, son_gonderim_zamani = now()
 where kontrol_numarasi = %s and durum in ('bekliyor', 'gonderildi')
@@ -198,18 +202,16 @@ class WorkDesk:
         async with self._database.reading() as session:
             raw = await _driver(session)
             rows = await (await raw.execute(_UNANSWERED, [line])).fetchall()
-        return [
-            Shipment(
-                control_id=row[0],
-                payload=bytes(row[1]),
-                kind=row[2],
-                attempts=row[3],
-                expires_at=row[4],
-                references=list(row[5]),
-                container=row[6],
-            )
-            for row in rows
-        ]
+        return [_kept(row) for row in rows]
+
+    async def reopened(self, line: str) -> list[Shipment]:
+        """Messages that had been given up and that a person wants sent again, as they were."""
+        async with self._database.work(ROUTER) as work:
+            raw = await work.driver()
+            marked = await raw.execute(_TAKE_REOPENED, [line])
+            wanted = {row[0] for row in await marked.fetchall()}
+            rows = await (await raw.execute(_UNANSWERED, [line])).fetchall() if wanted else []
+        return [_kept(row) for row in rows if row[0] in wanted]
 
     async def sending(self, control_id: str) -> bool:
         """About to be written to the wire. False: it is no longer to be sent (answered, replaced, too old)."""
@@ -248,6 +250,19 @@ class WorkDesk:
                 await move(work, raw, steps, "belirsiz", when=("planlandi", "gonderildi", "iptal_bekliyor"), note=why)
             else:
                 await give_back(raw, await move(work, raw, steps, "vazgecildi", when=("planlandi",), note=why))
+
+
+def _kept(row: Sequence[Any]) -> Shipment:
+    """A message as `_UNANSWERED` finds it."""
+    return Shipment(
+        control_id=row[0],
+        payload=bytes(row[1]),
+        kind=row[2],
+        attempts=row[3],
+        expires_at=row[4],
+        references=list(row[5]),
+        container=row[6],
+    )
 
 
 async def _driver(session: Any) -> psycopg.AsyncConnection[Any]:

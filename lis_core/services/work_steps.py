@@ -19,7 +19,8 @@ import psycopg
 from drivers.messages import WorkOrder, WorkTest
 from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError
-from lis_core.domain.permissions import P
+from lis_core.domain.permissions import About, P
+from lis_core.domain.states import PENDING
 from lis_core.services.catalog import Catalog, CatalogInstrument
 from lis_core.storage.database import Work
 from lis_core.storage.tables.law import OPEN_STATES
@@ -29,6 +30,7 @@ _ORDERED = re.compile(r"N(\d+)\.\d+")
 HELD = ("kabul", "calisiyor", "belirsiz", "iptal_bekliyor")
 """The analyser has the step, or may have it: it is not offered again (LAW-F.36)."""
 OPEN = list(OPEN_STATES)
+_PENDING = [state.value for state in PENDING]
 
 PLACED = """
 select n.barkod from numune_hareket h join tetkik_numune n using (tetkik_numune_kodu)
@@ -210,13 +212,42 @@ async def plan_successor(work: Work, raw: psycopg.AsyncConnection[Any], step_id:
 # ---- what a person may do
 
 
-async def _by_number(raw: psycopg.AsyncConnection[Any], number: str) -> tuple[int, str]:
-    row = await (
-        await raw.execute("select is_adimi_kodu, durum from is_adimi where adim_numarasi = %s for update", [number])
-    ).fetchone()
+_OWN = """
+select a.is_adimi_kodu, a.durum, t.calisma_grubu, a.istem_tetkik_kodu, a.cihaz_kodu from is_adimi a
+left join istem_tetkik t using (istem_tetkik_kodu) where a.adim_numarasi = %s for update of a
+"""
+_AGAIN = """
+update is_iletisi set durum = 'bekliyor', tekrar_istendi = true, gecerlilik_zamani = null, yanit_aciklama = ''
+where is_iletisi_kodu = (select max(is_iletisi_kodu) from is_iletisi
+    where durum = 'vazgecildi' and deneme > 0 and tur in ('NW', 'CA') and length(icerik) > 0
+        and adimlar @> array[%s::bigint])
+returning adimlar, tur
+"""
+_RUNS_AGAIN = """
+update istem_tetkik set tetkik_durumu = 'calisiyor', durum_zamani = now(), surum = surum + 1, calisan_cihaz_kodu = %s,
+    calisma_baslama_zamani = now()
+where istem_tetkik_kodu = %s and tetkik_durumu = any(%s)
+  and (calisan_cihaz_kodu is null or calisan_cihaz_kodu = %s)
+  and (istenen_cihaz_kodu is null or istenen_cihaz_kodu = %s)
+returning istem_tetkik_kodu
+"""
+_OPEN_BESIDE = """
+select 1 from is_adimi a join is_adimi b on b.istem_tetkik_kodu = a.istem_tetkik_kodu and b.cihaz_kodu = a.cihaz_kodu
+    and b.tekrar_sirasi = a.tekrar_sirasi where a.is_adimi_kodu = %s and b.durum = any(%s)
+"""
+ENDED = ("reddedildi", "basarisiz", "iptal", "vazgecildi")
+"""The analyser has nothing of it any more, and there is no result: it may be given again, under a number of its own."""
+MAY_BE_CANCELLED = ("planlandi", "gonderildi", "kabul", "calisiyor", "belirsiz")
+
+
+async def _by_number(work: Work, raw: psycopg.AsyncConnection[Any], number: str) -> tuple[int, str, int | None, int]:
+    """Id, state, ordered test and instrument of a step whose bench the actor works on. Raises UNKNOWN_STEP,
+    NOT_ALLOWED."""
+    row = await (await raw.execute(_OWN, [number])).fetchone()
     if row is None:
         raise NumuneError(errors.UNKNOWN_STEP, step=number)
-    return row[0], row[1]
+    work.actor.must(P.RESULT_TECHNICAL, About(row[2]) if row[2] is not None else None)
+    return row[0], row[1], row[3], row[4]
 
 
 async def cancel_step(work: Work, number: str, reason: str) -> None:
@@ -226,7 +257,7 @@ async def cancel_step(work: Work, number: str, reason: str) -> None:
     """
     work.actor.must(P.RESULT_TECHNICAL)
     raw = await work.driver()
-    step_id, state = await _by_number(raw, number)
+    step_id, state, _, _ = await _by_number(work, raw, number)
     if state == "planlandi":
         await give_back(raw, await move(work, raw, [step_id], "vazgecildi", note=reason))
     elif not await move(work, raw, [step_id], "iptal_bekliyor", note=reason):
@@ -240,7 +271,7 @@ async def change_step(
     new one with a new number is sent (LAW-F.51). Raises as `cancel_step`."""
     work.actor.must(P.RESULT_TECHNICAL)
     raw = await work.driver()
-    step_id, state = await _by_number(raw, number)
+    step_id, state, _, _ = await _by_number(work, raw, number)
     wish = {key: value for key, value in (("seyreltme", dilution), ("oncelik", priority)) if value is not None}
     if state == "planlandi":
         await move(work, raw, [step_id], "vazgecildi", note=reason)
@@ -253,11 +284,47 @@ async def change_step(
     )
 
 
+async def resend_step(work: Work, number: str, reason: str) -> str:
+    """Send a step again; the number of the step that goes out.
+
+    In doubt: the same message with the same control id, so that an analyser that has it already gives the same answer.
+    Ended without a result: a new step with a number of its own, where the test is still wanted. Raises NumuneError: not
+    allowed, unknown step, nothing to send again, no reason.
+    """
+    work.actor.must(P.RESULT_TECHNICAL)
+    if not reason.strip():
+        raise NumuneError(errors.REASON_NEEDED)
+    raw = await work.driver()
+    step_id, state, ordered_id, instrument_id = await _by_number(work, raw, number)
+    if state == "belirsiz":
+        row = await (await raw.execute(_AGAIN, [step_id])).fetchone()
+        if row is None:
+            raise NumuneError(errors.STEP_IS_CLOSED, step=number, state="yeniden gönderilecek iletisi olmayan")
+        await move(
+            work, raw, row[0], "gonderildi" if row[1] == "NW" else "iptal_bekliyor", when=("belirsiz",), note=reason
+        )
+        return number
+    if state not in ENDED or ordered_id is None:
+        raise NumuneError(errors.STEP_IS_CLOSED, step=number, state=state)
+    if await (await raw.execute(_OPEN_BESIDE, [step_id, OPEN])).fetchone() is not None:
+        raise NumuneError(errors.STEP_IS_CLOSED, step=number, state="yerine yenisi verilmiş")
+    taken = await raw.execute(
+        _RUNS_AGAIN, [instrument_id, ordered_id, _PENDING, instrument_id, instrument_id]
+    )  # fmt: skip
+    if await taken.fetchone() is None:
+        raise NumuneError(errors.STEP_IS_CLOSED, step=number, state="tetkiki artık beklenmeyen")
+    await raw.execute(
+        "update is_adimi set yerine = coalesce(yerine, '{}'), aciklama = %s where is_adimi_kodu = %s",
+        [reason, step_id],
+    )
+    return await plan_successor(work, raw, step_id, {})
+
+
 async def decide_doubt(work: Work, number: str, *, accepted: bool, reason: str) -> None:
     """A person knows what became of a step in doubt. Raises NumuneError: unknown, or not in doubt."""
     work.actor.must(P.RESULT_TECHNICAL)
     raw = await work.driver()
-    step_id, state = await _by_number(raw, number)
+    step_id, state, _, _ = await _by_number(work, raw, number)
     moved = await move(work, raw, [step_id], "kabul" if accepted else "reddedildi", when=("belirsiz",), note=reason)
     if not moved:
         raise NumuneError(errors.STEP_IS_CLOSED, step=number, state=state)
