@@ -1,4 +1,5 @@
-"""`numune simulate`: an analyser, the demonstration fleet (`filo`), or a hospital (`hastane`) on the command line."""
+"""`numune simulate`: an analyser, a whole IHE LAW station (`law`), the demonstration fleet (`filo`), or a hospital
+(`hastane`) on the command line."""
 
 from __future__ import annotations
 
@@ -17,6 +18,8 @@ from simulators.cable import Plug, TcpServer, serial_port, tcp_client
 from simulators.faults import ASTM_FAULTS, FAULTS, HL7_FAULTS, Fault, UnknownFault
 from simulators.fleet import Fleet, lines_of
 from simulators.hospital import Hospital
+from simulators.law_command import law_arguments, play
+from simulators.law_station import LawFault
 from simulators.models import MODELS, AstmModel, Hl7Model, UnknownModel, model_named
 from simulators.people import invented_person
 
@@ -37,8 +40,10 @@ def command(argv: list[str]) -> int:
             return _run(_fleet(_fleet_arguments(argv[1:])))
         if argv[:1] == ["hastane"]:
             return _run(_hospital(_hospital_arguments(argv[1:])))
+        if argv[:1] == ["law"]:
+            return _run(play(law_arguments(argv[1:])))
         return _run(_analyser(_analyser_arguments(argv)))
-    except (_Refused, UnknownModel, UnknownFault) as error:
+    except (_Refused, UnknownModel, UnknownFault, LawFault) as error:
         print(error, file=sys.stderr)
         return 2
     except OSError as error:
@@ -101,7 +106,8 @@ def _analyser_arguments(argv: list[str]) -> argparse.Namespace:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     models = "\n".join(f"  {key:20} {model.name}" for key, model in MODELS.items())
     parser.epilog = (
-        f"Modeller:\n{models}\n\nArızalar:\n{faults}\n\nAyrıca: numune simulate filo, numune simulate hastane"
+        f"Modeller:\n{models}\n\nArızalar:\n{faults}\n\nAyrıca: numune simulate law (adım adım iş alan IHE LAW "
+        "cihazı), numune simulate filo, numune simulate hastane"
     )
     parser.add_argument("model", metavar="MODEL")
     line = parser.add_mutually_exclusive_group(required=True)

@@ -99,7 +99,7 @@ def obx(
 class LawStation:
     """One analyser. `start` before use, `stop` after.
 
-    manager: the port that listens for us. name: MSH-3. accept, application: MSH-15 and 16 of our requests.
+    manager: the port that listens for us, on `host`. name: MSH-3. accept, application: MSH-15 and 16 of our requests.
     unable: test codes that are refused. running: steps that cannot be cancelled any more.
     """
 
@@ -108,6 +108,7 @@ class LawStation:
     accept: str = "NE"
     application: str = "AL"
     two_connections: bool = True
+    host: str = "127.0.0.1"
     unable: set[str] = field(default_factory=set)
     running: set[str] = field(default_factory=set)
     received: list[Received] = field(default_factory=list)
@@ -140,15 +141,15 @@ class LawStation:
 
     # ---- connections
 
-    async def listen(self, port: int = 0) -> int:
+    async def listen(self, port: int = 0, host: str = "127.0.0.1") -> int:
         """Wait for the manager's LAB-28 connection; the port."""
-        self._server = await asyncio.start_server(self._accepted, "127.0.0.1", port)
+        self._server = await asyncio.start_server(self._accepted, host, port)
         self.port = int(self._server.sockets[0].getsockname()[1])
         return self.port
 
     async def start(self) -> None:
         """Call the manager."""
-        reader, self._writer = await asyncio.open_connection("127.0.0.1", self.manager)
+        reader, self._writer = await asyncio.open_connection(self.host, self.manager)
         self._run(self._read(reader, self._writer, "asked"))
 
     async def stop(self) -> None:
