@@ -12,7 +12,7 @@ from datetime import date, datetime
 from drivers.answering_dsr import DsrAnswer
 from drivers.language import Answer, DefinitionError, Law, Orm
 from drivers.messages import Query, WorkOrder, WorkPatient, WorkTest
-from drivers.protocols.hl7 import Hl7Error, Message, parse
+from drivers.protocols.hl7 import AckCode, ErrorLocation, Hl7Error, Message, ack_mode, acknowledge, parse
 from drivers.protocols.law import (
     CONTROL,
     PATIENT,
@@ -208,6 +208,24 @@ def hl7_answer(answer: Answer) -> LawAnswer | OrmAnswer | DsrAnswer:
         return OrmAnswer(answer.orm)
     assert answer.dsr is not None
     return DsrAnswer(answer.dsr, answer)
+
+
+NOT_ANSWERED = "Bu hatta iş listesi verilmez; cihazda testleri elle seçin."
+
+
+def refused_query(payload: bytes, *, control_id: str, now: datetime) -> bytes | None:
+    """AR to a query of a model whose answer nobody has documented: it hears at once that none will come, instead of
+    waiting for its time-out. None where the sender wants no answer, or the bytes are no HL7."""
+    try:
+        request = parse(payload)
+    except Hl7Error:
+        return None
+    mode = ack_mode(request)
+    if not (mode.wants_application(False) or mode.wants_accept(False)):
+        return None
+    code: AckCode = "AR" if mode.wants_application(False) else "CR"
+    errors = (ErrorLocation("MSH", field=9, code="200", text=NOT_ANSWERED),)
+    return acknowledge(request, code, control_id=control_id, now=now, text=NOT_ANSWERED, errors=errors)
 
 
 def _request(query: Query) -> Message | None:

@@ -34,6 +34,8 @@ class FolderIntake:
     async def take(self, name: str, data: bytes) -> str | None:
         """Spool and hand on every message of a file; why it cannot be used, or None. Raises OSError: not kept."""
         self._book.heard()
+        if self._book.taps:
+            self._book.tapped("gelen", data)
         definition = self._gateway.definition_of(self._book.spec)
         try:
             texts = [message.text for message in captured_by(definition, data)]

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import deque
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from datetime import datetime
+from typing import TYPE_CHECKING
 
+from drivers.answering_hl7 import refused_query
 from drivers.definition import Reading
 from drivers.gateway.collector import Collected, message_key
 from drivers.gateway.line import LineBook
+from drivers.gateway.peer_session import PeerSession
 from drivers.gateway.spool import Place
-from drivers.links.endpoints import be_quick
 from drivers.messages import Query
 from drivers.protocols import hl7
 from drivers.protocols.mllp import BLOCK_LIMIT, BlockReceived, BlockRefused, Event, Ignored, MllpLink, MllpOptions
@@ -21,56 +22,26 @@ if TYPE_CHECKING:
     from drivers.gateway.gateway import Gateway
 
 
-class MllpSession(asyncio.Protocol):
+class MllpSession(PeerSession):
     """Feed from a transport."""
 
     def __init__(self, gateway: Gateway, book: LineBook, options: MllpOptions) -> None:
-        self.peer = ""
-        self._gateway = gateway
-        self._book = book
+        super().__init__(gateway, book)
         self._link = MllpLink(options)
-        self._transport: asyncio.Transport | None = None
-        self._timer: asyncio.TimerHandle | None = None
         self._kept: deque[Collected] = deque()
         self._serving = False
-        self._open = False
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        be_quick(transport)
-        name = transport.get_extra_info("peername")
-        self.peer = f"{name[0]}:{name[1]}" if isinstance(name, tuple) else str(name or self._book.spec.address)
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's transports are no subclass
-        self._open = self._book.opened(self)
-        if not self._open:
-            transport.close()
-            return
+    def _begun(self) -> None:
         self._gateway.connected(self._book)
 
-    def data_received(self, data: bytes) -> None:
-        if not self._open:
-            return
-        self._book.heard()
-        if self._book.taps:
-            self._book.tapped("gelen", data)
+    def _received(self, data: bytes) -> None:
         self._handle(self._link.receive_data(data))
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(BLOCK_LIMIT, self._silence)
+        self._stop_timer()
+        self._timer = self._loop.call_later(BLOCK_LIMIT, self._silence)
 
-    def connection_lost(self, error: Exception | None) -> None:
-        if not self._open:
-            return
-        self._open = False
-        if self._timer is not None:
-            self._timer.cancel()
-        self._book.closed(self)
+    def _lost(self) -> None:
         self._handle(self._link.connection_lost())
         self._gateway.disconnected(self._book)
-
-    def close(self) -> None:
-        """Hang up."""
-        if self._transport is not None:
-            self._transport.close()
 
     @property
     def is_open(self) -> bool:
@@ -161,12 +132,24 @@ class MllpSession(asyncio.Protocol):
                 self._send()  # the answer leaves before the work that it announces
                 await self._gateway.ship(self._book, work, self, message)
             if first:
-                self._link.no_answer()
+                self._refuse(message)
             self._send()
         finally:
             self._serving = False
             if self._kept:
                 self._serve()
+
+    def _refuse(self, message: Collected) -> None:
+        """A query that nothing was said to. Where the model is only listened to, it is told so; where the core could
+        not be asked there is no answer, and it asks again: a refusal would let the tube pass."""
+        refusal = None
+        if not self._gateway.definition_of(self._book.spec).answers:
+            now = datetime.now(self._gateway.zone)
+            refusal = refused_query(message.text, control_id=self._gateway.next_control_id(), now=now)
+        if refusal is None:
+            self._link.no_answer()
+        else:
+            self._link.answer(refusal)
 
     def _acknowledge(self, message: Collected, reading: Reading | None) -> None:
         answers = self._gateway.acknowledgements(self._book, message, reading)
@@ -178,11 +161,7 @@ class MllpSession(asyncio.Protocol):
             self._link.send(further)
 
     def _send(self) -> None:
-        data = self._link.data_to_send()
-        if data and self._transport is not None and self._open:
-            if self._book.taps:
-                self._book.tapped("giden", data)
-            self._transport.write(data)
+        self._write(self._link.data_to_send())
 
 
 def readable(payload: bytes) -> hl7.Message | None:

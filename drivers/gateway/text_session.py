@@ -5,14 +5,13 @@ A block is acknowledged after the spool has it on disk, not before (invariant 1)
 
 from __future__ import annotations
 
-import asyncio
 import time
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from drivers.gateway.collector import Collected, message_key
 from drivers.gateway.line import LineBook
+from drivers.gateway.peer_session import PeerSession
 from drivers.gateway.spool import Place
-from drivers.links.endpoints import be_quick
 from drivers.messages import Query
 from drivers.protocols.text_link import (
     BlockReceived,
@@ -90,15 +89,12 @@ class TextCollector:
         )
 
 
-class TextSession(asyncio.Protocol):
+class TextSession(PeerSession):
     """Feed from a transport; everything else is callbacks."""
 
     def __init__(self, gateway: Gateway, book: LineBook, link: TextLink, *, answers: bool) -> None:
         """answers: the model can be told what to run, so each message is read at once."""
-        self.peer = ""
-        self._loop = asyncio.get_running_loop()
-        self._gateway = gateway
-        self._book = book
+        super().__init__(gateway, book)
         self._link = link
         self._answers = answers
         self._collector = TextCollector(gateway.spool.identity, book.spec.name, link.join)
@@ -106,44 +102,18 @@ class TextSession(asyncio.Protocol):
         self._storing = 0
         self._broken = False
         """The message ended without its end while a block of it was still on its way to the disk."""
-        self._transport: asyncio.Transport | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._open = False
 
     # -- the transport's side
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        be_quick(transport)
-        name = transport.get_extra_info("peername")
-        self.peer = f"{name[0]}:{name[1]}" if isinstance(name, tuple) else str(name or self._book.spec.address)
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's transports are no subclass
-        self._open = self._book.opened(self)
-        if not self._open:
-            transport.close()
-            return
+    def _begun(self) -> None:
         self._handle(self._link.connection_made(self._loop.time()))
 
-    def data_received(self, data: bytes) -> None:
-        if self._open:
-            self._book.heard()
-            if self._book.taps:
-                self._book.tapped("gelen", data)
-            self._handle(self._link.receive_data(data, self._loop.time()))
+    def _received(self, data: bytes) -> None:
+        self._handle(self._link.receive_data(data, self._loop.time()))
 
-    def connection_lost(self, error: Exception | None) -> None:
-        if not self._open:
-            return
-        self._open = False
-        if self._timer is not None:
-            self._timer.cancel()
-        self._book.closed(self)
+    def _lost(self) -> None:
         self._handle(self._link.connection_lost(self._loop.time()))
         self._ended(Why.CONNECTION_LOST)
-
-    def close(self) -> None:
-        """Hang up."""
-        if self._transport is not None:
-            self._transport.close()
 
     # -- what the link reports
 
@@ -237,18 +207,10 @@ class TextSession(asyncio.Protocol):
 
     def _send(self) -> None:
         self._write(self._link.data_to_send())
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._stop_timer()
         deadline = self._link.deadline()
         if deadline is not None and self._open:
             self._timer = self._loop.call_at(deadline, self._tick)
-
-    def _write(self, data: bytes) -> None:
-        if data and self._open and self._transport is not None:
-            if self._book.taps:
-                self._book.tapped("giden", data)
-            self._transport.write(data)
 
     def _tick(self) -> None:
         self._timer = None

@@ -47,12 +47,15 @@ async def raw_messages(house: House) -> list[Any]:
 async def test_a_file_is_spooled_read_and_moved(lab: Database, tmp_path: Path, folder: Path, catalog: Catalog) -> None:
     house = House(lab, tmp_path / "spool", catalog)
     await house.start(spec(folder))
+    watched: list[tuple[str, bytes]] = []
+    house.book.taps = (lambda way, data: watched.append((way, data)),)
     content = (HEADINGS + "26000145;GLU;5,2;mmol/L;01.01.2026 09:05:40\n").encode("cp1254")
     (folder / "liste.csv").write_bytes(content)
     await moved(folder, "liste.csv")
     ((key, protocol, kept, _),) = await raw_messages(house)
 
     assert (key, protocol, bytes(kept)) == (file_key("genel", content), "tablo", content)
+    assert watched == [("gelen", content)], "who watches the line sees the file"
     await house.stop()
 
 

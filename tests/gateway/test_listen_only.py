@@ -65,17 +65,28 @@ async def block(wire: Wire, seconds: float = 5) -> bytes:
     return await asyncio.wait_for(wire.reader.readuntil(FS), seconds)
 
 
-async def test_after_a_query_that_gets_no_answer_results_are_acknowledged(listening: Listening) -> None:
+async def test_a_query_is_refused_in_words_and_the_result_after_it_is_acknowledged(listening: Listening) -> None:
+    """How to answer is documented nowhere; silence would let the analyser wait for its time-out, tube by tube."""
     wire = await Wire.to(listening.ports["yuk"])
     await wire.send(VT + QUERY.encode() + FS)
     await wire.send(VT + RESULT.encode() + FS)
-    answer = await block(wire)
+    refusal, answer = await block(wire), await block(wire)
     wire.close()
 
-    assert b"MSA|AA|M-6" in answer and b"M-5" not in answer
+    assert b"MSA|AR|M-5|Bu hatta is listesi verilmez; cihazda testleri elle secin." in refusal
+    assert b"|200^Unsupported message type^HL70357|E" in refusal
+    assert b"MSA|AA|M-6" in answer
     assert listening.asked == []  # nobody looks for work that could not be told
     events = [sentence for _, sentence in listening.gateway.lines["yuk"].events]
     assert any("roche-cobas-6800 tanımı yanıt vermez" in sentence for sentence in events)
+
+
+async def test_a_sender_that_wants_no_answer_gets_none(listening: Listening) -> None:
+    wire = await Wire.to(listening.ports["yuk"])
+    await wire.send(VT + QUERY.replace("2.5||||||ASCII", "2.5|||NE|NE||ASCII").encode() + FS)
+    await wire.send(VT + RESULT.encode() + FS)
+    assert b"MSA|AA|M-6" in await block(wire)
+    wire.close()
 
 
 async def test_an_astm_query_is_acknowledged_and_the_line_stays_usable(listening: Listening) -> None:

@@ -65,10 +65,13 @@ def message(key: str) -> bytes:
 
 async def test_a_fixed_column_counter_is_stored_acknowledged_and_read(tmp_path: Path, catalog: Catalog) -> None:
     async with Post(tmp_path, catalog, "sysmex-kx-21n") as post:
+        watched: list[tuple[str, bytes]] = []
+        post.gateway.lines["hat"].taps = (lambda way, data: watched.append((way, data)),)
         wire = await Wire.to(post.port)
         blocks = message("sysmex-kx-21n").split(b"\x03")
         await wire.ask(blocks[0] + b"\x03")
         (delivery,) = await post.arrived(1)
+        assert watched == [("gelen", blocks[0] + b"\x03"), ("giden", ACK)]
 
     assert (delivery.protocol, delivery.definition, delivery.whole) == ("metin", "sysmex-kx-21n", True)
     assert delivery.raw == blocks[0] + b"\x03"  # verbatim

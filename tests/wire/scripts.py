@@ -43,7 +43,7 @@ def messages_of(definition: Definition) -> list[Message] | None:
     if definition.protocol == "astm":
         return [astm_message(definition, records) for records in astm_records(data)]
     if definition.protocol == "hl7":
-        return [[mllp_step(definition, message)] for message in hl7_messages(data)]
+        return [[mllp_step(message)] for message in hl7_messages(data)]
     if definition.protocol == "poct1a":
         return [[poct_step(definition, document) for document in poct_documents(data)]]
     return [text_steps(definition, data)]
@@ -121,9 +121,7 @@ def hl7_messages(data: bytes) -> list[bytes]:
     return [b"".join(segment + b"\r" for segment in message) for message in found]
 
 
-def mllp_step(definition: Definition, message: bytes) -> Step:
-    if not definition.answers and definition.read(message).queries:
-        return Step(VT + message + FS + b"\r")  # a model that only listens to questions: none is answered
+def mllp_step(message: bytes) -> Step:
     fields = message.split(b"\r")[0].split(b"|")
     accept, application = [*fields[14:16], b"", b""][:2]
     silent = accept in (b"NE",) and application in (b"NE",)
