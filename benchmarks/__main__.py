@@ -41,6 +41,7 @@ def rows(figures: dict[str, Any]) -> list[tuple[str, str, str, str]]:
         ("Time to ACK under load, p50 / p99 ms", f"{frames['ack_ms']['p50']} / {frames['ack_ms']['p99']}", f"bare loop {bare_frames['ack_ms']['p50']} / {bare_frames['ack_ms']['p99']}", ""),
         ("Memory of the system after the load, MB", f"{max(whole['memory_mb'], frames['memory_mb']):.0f}", f"{figures['end_to_end']['results_committed']:,} results", "target 300"),
         ("Opening the catalogue with 500 more definitions, s", f"{figures['decode']['catalogue_seconds']:.2f}", "", "target 1"),
+        ("Reference range and flag, results/s", f"{figures['decode']['judgements_per_second']:,.0f}", "", "target 20,000"),
     ]  # fmt: skip
 
 

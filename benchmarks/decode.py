@@ -89,6 +89,28 @@ def opening(copies: int) -> float:
         return time.perf_counter() - started
 
 
+def judging() -> float:
+    """Results a second that are held against the reference range of their patient: ten bands, the sixth fits."""
+    from datetime import date
+    from decimal import Decimal
+
+    from rules.reference import PatientFacts, RangeBook, ReferenceRange, judge
+    from rules.values import read_value
+
+    bands = ((0, 28), (28, 365), (365, 2190), (2190, 6570), (6570, None))
+    rows = [
+        ReferenceRange(
+            id=n, test_id=1, sex=sex, age_from_days=band[0], age_to_days=band[1], valid_from=date(2026, 1, 1),
+            low=Decimal("3.5"), high=Decimal("5.1"), critical_low=Decimal("2.5"), critical_high=Decimal("6.5"),
+            version="2026-01",
+        )
+        for n, (sex, band) in enumerate((sex, band) for sex in ("F", "M") for band in bands)
+    ]  # fmt: skip
+    book, reading, woman = RangeBook(rows), read_value("6.9"), PatientFacts("F", date(1980, 3, 4))
+    on = date(2026, 11, 22)
+    return rate(lambda: judge(book, 1, reading, woman, on, test="K"), rounds=3)
+
+
 def our_hl7(message: bytes) -> list[tuple[str, ...]]:
     return hl7_codec.parse(message).rows("OBX", HL7_RESULT)
 
@@ -129,5 +151,6 @@ def measure() -> dict[str, Any]:
         "hl7apy": {"numune": hl7_ours, "hl7apy": (peer := rate(theirs_hl7apy, rounds=2)), "ratio": hl7_ours / peer},
         "definition": {"messages_per_second": through, "cost_ratio": bare / through},
         "catalogue_seconds": opening(500),
+        "judgements_per_second": judging(),
         "hl7_bytes": len(hl7_bytes),
     }

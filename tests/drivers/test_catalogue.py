@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 import tomllib
 from importlib import import_module, resources
 from pathlib import Path
@@ -176,13 +175,11 @@ def test_link_options_are_what_the_link_takes(catalog: Catalog) -> None:
             LinkOptions(**definition.link_options())
 
 
-def test_five_hundred_definitions_load_in_a_second(tmp_path: Path) -> None:
-    for number in range(500):
-        (tmp_path / f"m{number}.toml").write_text(SMALL.replace("deneme-100", f"deneme-{number}"), encoding="utf-8")
+def test_opening_a_catalogue_compiles_no_reader(tmp_path: Path) -> None:
+    """A definition is compiled when its first message comes, so five hundred of them cost little to open: how little is
+    measured in `benchmarks/decode.py`."""
+    definitions = list(loaded(tmp_path, *(SMALL.replace("deneme-100", f"deneme-{number}") for number in range(20))))
+    astm = [one for one in definitions if one.protocol == "astm"]
 
-    best = 9.0
-    for _ in range(3):
-        start = time.perf_counter()
-        load_catalog(tmp_path)
-        best = min(best, time.perf_counter() - start)
-    assert best < 1.0
+    assert len(astm) > 20 and not any("_reader" in vars(one) for one in astm)
+    assert astm[0].read(b"") is not None and "_reader" in vars(astm[0])
