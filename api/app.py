@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 
-from api import errors, live, rest, screens
+from api import errors, live, patient, rest, screens
 from api.access import public
 from api.account_context import check_settings
 from api.context import AppContext, database_of
@@ -70,6 +70,7 @@ def create_app(
     app.include_router(live.router)
     app.include_router(_health)
     app.mount("/static", StaticFiles(directory=STATIC, check_dir=False), name="static")
+    app.include_router(patient.router)
     app.include_router(screens.router)
     return app
 

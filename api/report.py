@@ -24,6 +24,7 @@ from api.metrics import REPORTS
 from barcode.code128 import QUIET_ZONE, bars, modules
 from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError
+from lis_core.domain.online_access import coded_identity
 from lis_core.domain.permissions import P
 from lis_core.domain.states import Priority, TestState
 from lis_core.settings import ISTANBUL
@@ -40,6 +41,8 @@ FORM_CODE = "NUM-R01"
 
 WITHOUT_APPROVAL = "klinik onay alınmadan basılmıştır"
 """The statement that 9.7.8b asks for, word for word."""
+
+CODED = "Kimlik kodludur: adın ve soyadın ilk ikişer harfi, doğum yılının son iki rakamı."
 
 SETTINGS = "rapor"
 """Row of `parametre` with the laboratory's choices: {"tc": "maskeli" | "acik" | "yok", "alt_yazi": text}."""
@@ -81,7 +84,9 @@ async def emergency_report(db: Database, actor: Actor, number: str, reason: str)
     actor.must(P.REPORT_EMERGENCY)
     sight = _printer(actor)
     async with db.work(actor) as work:
-        view = await order_view(work.session, sight, number, permission=P.REPORT_EMERGENCY)
+        view = await order_view(
+            work.session, sight, number, values=sight.on_urgent_paper(), permission=P.REPORT_EMERGENCY
+        )
         if view.priority != Priority.URGENT.api or not reason.strip():
             raise NumuneError(errors.EMERGENCY_ONLY)
         printed = [test for test in view.tests if test.result]
@@ -99,6 +104,28 @@ async def emergency_report(db: Database, actor: Actor, number: str, reason: str)
         pdf = await make_pdf(data)  # before the commit: no audit row for a page that could not be made
     REPORTS.labels("acil").inc()
     return Report(view.number, pdf)
+
+
+async def coded_report(db: Database, actor: Actor, number: str) -> Report:
+    """Released results of confidential tests (HIV), under a code instead of the name (9.8.5).
+
+    Whatever the values are: a paper with a code says no more than that such a test was ordered. Raises as
+    `released_report`.
+    """
+    sight = _printer(actor)
+    async with db.reading() as session:
+        view = await order_view(
+            session, sight, number, values=sight.on_coded_paper(), permission=P.REPORT_TAKE
+        )
+        if not any(test.result for test in view.tests):
+            raise NumuneError(errors.NOT_RELEASED, number=view.number)
+        data = await report_data(session, view, actor, datetime.now(ISTANBUL), emergency=False)
+    patient = view.patient
+    code = coded_identity(patient.given_name, patient.family_name, patient.birth_date)
+    data["hasta"] |= {"ad": code, "kimlik": "kodlu", "dogum": "-"}
+    data["alt_yazi"] = f"{CODED} {data['alt_yazi']}".strip()
+    REPORTS.labels("kodlu").inc()
+    return Report(view.number, await make_pdf(data))
 
 
 def _printer(actor: Actor) -> Sight:
@@ -263,7 +290,7 @@ def _waiting(view: OrderView) -> list[str]:
     """Tests without a value on this page, and why; a cancelled one is not the reader's concern."""
     lines = []
     for test in view.tests:
-        word = _NEVER.get(test.state, "çalışılıyor")
+        word = test.withheld or _NEVER.get(test.state, "çalışılıyor")
         if test.result is None and word is not None:
             lines.append(f"{test.name}: {word}")
     return lines

@@ -12,10 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from lis_core.demo_data.catalogue import MATERIALS, PANELS, TESTS, TUBE_TYPES, WORK_GROUPS
 from lis_core.demo_data.instruments import INSTRUMENTS, TRANSLATIONS
+from lis_core.demo_data.online import CONFIDENTIAL, PAGE, RULES
 from lis_core.demo_data.people import BARCODE_RANGES, INSTITUTION, PHYSICIANS, UNITS, USERS
 from lis_core.demo_data.ranges import IN_FORCE_FROM, NOT_APPROVED, VERSION, ranges
 from lis_core.domain.permissions import P
 from lis_core.services.passwords import hash_password, password_fits
+from lis_core.services.patient_access_rules import SETTINGS
 from lis_core.storage.database import Database, Work, program
 from lis_core.storage.tables import (
     BarcodeRange,
@@ -25,6 +27,7 @@ from lis_core.storage.tables import (
     Instrument,
     InstrumentTest,
     Material,
+    OnlineRule,
     PanelMember,
     Parameter,
     PermissionGroup,
@@ -56,6 +59,7 @@ async def load_demo(db: Database, password: str, port_base: int) -> None:
             await _load_catalogue(session)
             await _load_people(session)
             await _load_instruments(session, port_base)
+            await _load_patient_page(session)
             session.add(Parameter(name=_LOADED, value={"surum": 1}))
             work.audit("yukle", "parametre", _LOADED, None, {"tetkik": len(TESTS), "cihaz": len(INSTRUMENTS)})
         await _set_passwords(work, password)
@@ -140,6 +144,16 @@ async def _load_catalogue(session: AsyncSession) -> None:
 
 async def _test_ids(session: AsyncSession) -> dict[str, int]:
     return dict((await session.execute(select(Test.code, Test.id))).tuples().all())
+
+
+async def _load_patient_page(session: AsyncSession) -> None:
+    ids = await _test_ids(session)
+    await session.execute(update(Test).where(Test.code.in_(CONFIDENTIAL)).values(confidential=True))
+    session.add(Parameter(name=SETTINGS, value=PAGE.as_stored))
+    session.add_all(
+        OnlineRule(test_id=ids[test], when=when, look=look, sentence="", accepted=False, reason=reason)
+        for test, when, look, reason in RULES
+    )
 
 
 async def _load_people(session: AsyncSession) -> None:

@@ -70,7 +70,12 @@ MENU = (
     MenuItem("permissions", "/yetkiler", "Yetkiler", _held(P.RIGHTS_VIEW)),
     MenuItem("clients", "/istemciler", "Web servis", _held(P.SYSTEM_MANAGE)),
     MenuItem("audit", "/denetim", "Denetim", _held(P.AUDIT_VIEW)),
-    MenuItem("privacy", "/gizlilik", "Gizlilik", _held(P.PRIVACY_MARK, P.PRIVACY_REVIEW, P.PRIVACY_DATA, any_of=True)),
+    MenuItem(
+        "privacy",
+        "/gizlilik",
+        "Gizlilik",
+        _held(P.PRIVACY_MARK, P.PRIVACY_REVIEW, P.PRIVACY_DATA, P.ONLINE_MANAGE, any_of=True),
+    ),
 )
 
 HOME = (

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
+import hmac
 import os
 import secrets
 from contextlib import suppress
@@ -26,6 +28,7 @@ class SecretBox:
 
     def __init__(self, key: bytes) -> None:
         self._cipher = AESGCM(key)
+        self._digest_key = hmac.digest(key, b"numune ozet", hashlib.sha256)
 
     @classmethod
     def of(cls, data_dir: Path, environ: dict[str, str] | None = None) -> SecretBox:
@@ -61,6 +64,10 @@ class SecretBox:
             return self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], about.encode())
         except (InvalidTag, ValueError):
             return None
+
+    def digest(self, plain: str, about: str) -> bytes:
+        """What a short secret is known by: without the key nobody can try all of them on a stolen table."""
+        return hmac.digest(self._digest_key, f"{about}\0{plain}".encode(), hashlib.sha256)
 
 
 def _decoded(text: str, where: str) -> bytes:

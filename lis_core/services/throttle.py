@@ -7,6 +7,8 @@ whatever others try, from wherever, he is not slowed there. There is no lock per
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import delete, func, select, update
@@ -51,7 +53,44 @@ async def count_attempt(db: Database, name: str, address: str, device_id: int | 
             await _count(work, *counter)
 
 
-async def _count(work: Work, name: str, place: str, free: int) -> None:
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """What a guess counts against besides passwords: a name and a place, and how long the next one waits after so many.
+
+    Never a name without a place: nobody can shut the door before somebody else.
+    """
+
+    name: str
+    place: str
+    wait: Callable[[int], timedelta]
+    shared: bool = False
+    """Counts over many people: a success takes one attempt off, and leaves the others."""
+
+
+async def count_guess(db: Database, actor: Actor, counters: Collection[Counter]) -> None:
+    """Count this guess in all of these, in their order, or refuse it. Raises TOO_MANY_ATTEMPTS."""
+    async with db.work(actor) as work:
+        await work.session.execute(delete(LoginFailure).where(LoginFailure.last_at < work.now - timedelta(days=1)))
+        for one in counters:
+            await _count(work, one.name, one.place, wait=one.wait)
+
+
+async def forgive_guess(work: Work, counters: Collection[Counter]) -> None:
+    """The guess was right."""
+    for one in counters:
+        found = (LoginFailure.username == one.name, LoginFailure.address == one.place)
+        if one.shared:
+            await work.session.execute(
+                update(LoginFailure).where(*found).values(count=func.greatest(LoginFailure.count - 1, 0))
+            )
+        else:
+            await work.session.execute(delete(LoginFailure).where(*found))
+
+
+async def _count(
+    work: Work, name: str, place: str, free: int = FREE_ATTEMPTS, *, wait: Callable[[int], timedelta] | None = None
+) -> None:
+    waits = wait or (lambda wrong: waiting_time(wrong, free))
     session, now = work.session, work.now
     await session.execute(
         insert(LoginFailure).values(username=name, address=place, last_at=now).on_conflict_do_nothing()
@@ -63,13 +102,13 @@ async def _count(work: Work, name: str, place: str, free: int) -> None:
     ).one()
     if now - row.last_at > FORGOTTEN_AFTER:
         row.count = 0
-    wait = waiting_time(row.count, free)
-    left = row.last_at + wait - now
-    if wait and left > timedelta(0):
+    must_wait = waits(row.count)
+    left = row.last_at + must_wait - now
+    if must_wait and left > timedelta(0):
         raise NumuneError(errors.TOO_MANY_ATTEMPTS, seconds=int(left.total_seconds()) + 1)
     row.count += 1
     row.last_at = now
-    if coming := waiting_time(row.count, free):
+    if coming := waits(row.count):
         # kept also where the attempt turns out right: then the success stands beside it
         work.audit(
             "giris_bekletme", "kullanici", name, None, {"yer": place, "deneme": row.count, "saniye": coming.seconds}
