@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -38,14 +39,19 @@ async def test_a_gateway_shows_its_certificate_and_a_stranger_is_turned_away(
         "pattern write numune/verildi/%u\npattern write numune/durum/%u\npattern readwrite numune/isaret/%u\n"
         "pattern read numune/onay/%u\npattern read numune/ayar/%u\npattern read numune/is/%u/#\n"
         "topic read numune/merkez\n")  # fmt: skip
+    inner = free_port()
+    tls = (
+        f"cafile {ca}\ncertfile {certificate}\nkeyfile {key}\nrequire_certificate true\nuse_identity_as_username true\n"
+    )
     broker = Mosquitto(
         tmp_path / "broker",
-        f"cafile {ca}\ncertfile {certificate}\nkeyfile {key}\nrequire_certificate true\n"
-        f"use_identity_as_username true\nacl_file {tmp_path / 'acl'}\n",
+        f"{tls}use_username_as_clientid true\nlistener {inner} 127.0.0.1\n{tls}acl_file {tmp_path / 'acl'}\n",
     )
     await broker.start()
     url = broker.url.replace("mqtt:", "mqtts:")
-    centre = CentreHouse(lab, Broker(url, ca, *files(authority, tmp_path / "m", "merkez")), tmp_path / "merkez")
+    centre = CentreHouse(
+        lab, Broker(f"mqtts://127.0.0.1:{inner}", ca, *files(authority, tmp_path / "m", "merkez")), tmp_path / "merkez"
+    )
     await centre.start()
     await move_line(lab)
     page = f"127.0.0.1:{free_port()}"
@@ -71,7 +77,7 @@ async def test_a_gateway_shows_its_certificate_and_a_stranger_is_turned_away(
         for one in started:
             await one.start()
         await until(lambda: "genel" in good.gateway.lines)
-        assert good.link.connected
+        await until(lambda: good.link.connected)
         await until(lambda: "ulaşılamıyor" in nameless.link.problem)
         await until(lambda: "ulaşılamıyor" in forged.link.problem)
         assert not nameless.link.connected
@@ -79,6 +85,11 @@ async def test_a_gateway_shows_its_certificate_and_a_stranger_is_turned_away(
         # A gateway that uses another's name with its own certificate hears nothing that is not its own.
         await until(lambda: neighbour.link.connected)
         assert neighbour.store.configuration is None
+        # Nor does it throw the other out: the broker takes the name from the certificate.
+        await until(lambda: good.link.connected)
+        for _ in range(20):
+            await asyncio.sleep(0.05)
+            assert good.link.connected
     finally:
         for one in started:
             await one.stop()
