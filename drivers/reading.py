@@ -324,6 +324,11 @@ class Extractor:
         if "measured" in given:
             source.add(1, "measured = read_time(measured) if measured else None")
             source.add(1, "if measured is None: above.timed = False")
+        self._observation(source, given)
+
+    def _observation(self, source: Source, given: Sequence[str]) -> None:
+        """Code that puts the items into an Observation, and then does what the words and rows of the file say."""
+        file = self.file
         count = "above.seen[test] = above.seen.get(test, 0) + 1"
         if "replicate" in given:
             source.add(1, "if 0 < len(replicate) < 7 and replicate.isdecimal(): replicate = int(replicate)")

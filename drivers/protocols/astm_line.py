@@ -22,7 +22,8 @@ from drivers.protocols.astm_events import (
 from drivers.protocols.astm_frames import ACK, ENQ, EOT, NAK, STX
 from drivers.protocols.astm_options import LinkOptions, LocalError
 from drivers.protocols.astm_outbox import Outbox
-from drivers.protocols.astm_readers import FrameReader, RawReader
+from drivers.protocols.astm_raw_reader import RawReader
+from drivers.protocols.astm_readers import FrameReader
 from drivers.protocols.astm_states import (
     FRAME,
     GAVE_UP_AFTER,

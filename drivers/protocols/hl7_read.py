@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from drivers.protocols.hl7_lines import BEGINNINGS, lines_of, mended
 from drivers.protocols.hl7_text import (
     Delimiters,
     Hl7Error,
@@ -23,7 +24,6 @@ from drivers.protocols.hl7_text import (
 )
 
 NULL = '""'  # "delete what you have": not the same as empty, which says nothing (2.5.3)
-MAX_SEGMENTS = 100_000  # far above any real message; a peer must not fill the memory with empty segments
 
 _HEADERS = frozenset({"MSH", "FHS", "BHS"})  # their field 1 is the field separator itself
 
@@ -241,7 +241,7 @@ class Columns:
         lines: of a whole message with the usual field separator; the first one, MSH, is left out.
         """
         rows: list[tuple[str, ...]] = []
-        read, known, beginning = self._read, _BEGINNINGS, name + syntax.field
+        read, known, beginning = self._read, BEGINNINGS, name + syntax.field
         for line in lines[1:]:
             start = line[:4]
             if start == beginning:
@@ -425,8 +425,8 @@ def parse(payload: bytes, *, default_encoding: str = "utf-8", escapes: Mapping[s
     if syntax.delimiters.escape_width > 1:
         oddities.append("MSH-2 has its escape character doubled")
     syntax.plain = syntax.is_plain(text, text.find(syntax.field, 4))
-    lines = _lines(text, syntax.field, oddities)
-    if text.rfind("MSH" + syntax.field) > 0 and "MSH" in {line[:3] for line in _mended(lines[1:], syntax.field, [])}:
+    lines = lines_of(text, syntax.field, oddities)
+    if text.rfind("MSH" + syntax.field) > 0 and "MSH" in {line[:3] for line in mended(lines[1:], syntax.field, [])}:
         raise Hl7Error("several messages in one: split them first")
     return Message(payload, text, lines, syntax, oddities)
 
@@ -444,77 +444,15 @@ def _message_bytes(payload: bytes, oddities: list[str]) -> bytes:
     raise Hl7Error("no MSH segment at the start" if data else "empty")
 
 
-# ---- segments -------------------------------------------------------------------------------------------------------
-
-_NAMES = (
-    "ACC ADD AL1 BHS BTS CON DG1 DSC DSP EQU ERR EVN FHS FT1 FTS GT1 IN1 IN2 INV ISD MRG MSA NK1 NTE OBR OBX ORC "
-    "PD1 PID PRT PV1 PV2 QAK QPD QRD QRF RCP ROL SAC SFT SID SPM TCC TCD TQ1 TQ2 UAC"
-)
-_BEGINNINGS = {name + "|": name for name in _NAMES.split(" ")}  # MSH is missing: only the first segment may be one
-
-
-def _lines(text: str, field: str, oddities: list[str]) -> list[str]:
-    """The text between line ends. Segments end with CR (2.5.2); LF and CR LF are forgiven.
-
-    Raises Hl7Error for too many.
-    """
-    if "\n" in text:
-        if "\r" not in text:
-            oddities.append("segments end with LF")
-            text = text.replace("\n", "\r")
-        elif "\r\n" in text:
-            oddities.append("segments end with CR LF")
-            text = text.replace("\r\n", "\r")
-    lines = text.split("\r", MAX_SEGMENTS + 1)
-    if not lines[-1]:
-        lines.pop()
-    if len(lines) > MAX_SEGMENTS:
-        raise Hl7Error(f"more than {MAX_SEGMENTS} lines")
-    return lines if "\n" not in text else _mended(lines, field, oddities)
-
-
 def _segments(lines: list[str], syntax: _Syntax, oddities: list[str]) -> list[Segment]:
     segments: list[Segment] = [_Header("MSH", 1, lines[0], syntax)]
-    known = _BEGINNINGS if syntax.field == "|" else {}
+    known = BEGINNINGS if syntax.field == "|" else {}
     try:  # the usual case in one pass: every line begins a segment that we know
         segments += [Segment(known[line[:4]], number, line, syntax) for number, line in enumerate(lines[1:], 2)]
     except KeyError:
-        mended = _mended(lines, syntax.field, oddities)
+        whole = mended(lines, syntax.field, oddities)
         return [
             (_Header if line[:3] in _HEADERS else Segment)(line[:3], number, line, syntax)
-            for number, line in enumerate(mended, start=1)
+            for number, line in enumerate(whole, start=1)
         ]
     return segments
-
-
-def _mended(lines: list[str], field: str, oddities: list[str]) -> list[str]:
-    """Lines that start no segment belong to the one before: a sender that puts line ends into a text field.
-
-    To drop them would cut a report in the middle; to take them for segments would lose them. Inside a message whose
-    segments end with CR, a line feed is text too, unless a segment stands behind it.
-    """
-    mended: list[list[str]] = []
-    blank = continued = 0
-    for line in lines:
-        for piece in line.split("\n"):
-            bare = piece.strip()
-            if _starts_segment(bare, field):
-                mended.append([piece if _starts_segment(piece, field) else bare])
-                blank = 0
-            elif not bare or not mended:
-                blank += 1
-            else:
-                mended[-1].append("\n" * blank + piece)
-                continued += 1
-                blank = 0
-    note = f"{continued} lines start no segment; each continues the segment before it"
-    if continued and note not in oddities:
-        oddities.append(note)
-    return ["\n".join(parts) for parts in mended]
-
-
-def _starts_segment(line: str, field: str) -> bool:
-    name = line[:3]
-    if line[3:4] != field and len(line) != 3:
-        return False
-    return name.isascii() and name.isalnum() and name[0].isalpha() and name == name.upper()
