@@ -1,7 +1,8 @@
 """`numune clauses`: which clause of the tender is proven by which test.
 
 The register is `docs/requirements/*.tsv`; a test names its clauses with `@pytest.mark.clause("9.6.11a")`. The tests
-are read, not run: whether they pass is what `make test` says.
+are read, not run: whether they pass is what `make test` says. A clause that no test proves may have a line of reason in
+`docs/requirements/gerekceler.tsv`: what is there, what is missing, what only the site can show.
 """
 
 from __future__ import annotations
@@ -43,6 +44,15 @@ def register(folder: Path = ROOT / "docs" / "requirements") -> list[Clause]:
     return clauses
 
 
+def reasons(folder: Path = ROOT / "docs" / "requirements") -> dict[tuple[str, str], str]:
+    """(Clause id, module) -> why no test proves it."""
+    with (folder / "gerekceler.tsv").open(encoding="utf-8", newline="") as lines:
+        return {
+            (row["id"], row["module"]): row["reason"]
+            for row in csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
+        }
+
+
 def proofs(folder: Path = ROOT / "tests") -> dict[str, list[str]]:
     """Clause id -> the tests that name it."""
     found: dict[str, list[str]] = defaultdict(list)
@@ -73,12 +83,15 @@ def command(argv: list[str]) -> int:
     arguments = parser.parse_args(argv)
     clauses = register()
     proven = proofs()
+    why = reasons()
     known = {clause.id for clause in clauses}
     wanted = [clause for clause in clauses if not arguments.modules or clause.module in arguments.modules]
     for clause in wanted:
         tests = proven.get(clause.id, [])
         if arguments.missing and not tests:
             print(f"{clause.id:<12} {clause.must:<13} {clause.module:<22} {clause.requirement[:110]}")
+            if reason := why.get((clause.id, clause.module)):
+                print(f"{'':<12} {reason}")
         elif tests and not arguments.missing:
             print(f"{clause.id:<12} {', '.join(tests)}")
     _totals(wanted, proven)

@@ -40,6 +40,7 @@ MOST_EXPORTED = 50_000
 ACTIONS = {
     "goruntuledi": "görüntüledi",
     "reddedildi": "reddedildi",
+    "yetki_ret": "yetkisi olmadan denedi",
     "kaydet": "kaydetti",
     "guncelle": "değiştirdi",
     "giris": "giriş yaptı",

@@ -129,6 +129,7 @@ async def support_account(house: House) -> tuple[Browser, int]:
     return boss, await house.user_id("firma.destek")
 
 
+@pytest.mark.clause("2.1.9b")
 @pytest.mark.clause("EK1.5.14b")
 async def test_support_signs_in_once_and_is_out_when_the_time_is_over(
     house: House, monkeypatch: pytest.MonkeyPatch

@@ -128,6 +128,7 @@ def test_nothing_is_printed_in_the_margin_nor_over_another_line(
     check_places(set_label(number=number, barcode=tube_barcode(number, "04"), caption=group))
 
 
+@pytest.mark.clause("9.2.9a")
 def test_the_label_measures_40_by_25_millimetres() -> None:
     svg = label_svg(a_tube(), module_pixels=None)
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import pytest
 from playwright.async_api import Page, expect
 
 from drivers.protocols.astm_frames import build_frame
@@ -70,6 +71,8 @@ async def shown(page: Page, name: str, *, guide: bool = False) -> None:
         (GUIDE / f"cihaz-{name}.png").write_bytes(png)
 
 
+@pytest.mark.clause("2.2.7b")
+@pytest.mark.clause("13.6")
 async def test_an_unknown_analyser_is_connected_described_and_mapped_without_a_restart(
     numune: Running, desks: Desks
 ) -> None:

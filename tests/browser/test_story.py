@@ -41,6 +41,7 @@ INSTRUMENTS = {"GLU": "biyokimya", "K": "biyokimya", "HGB": "hemogram", "TSH": "
 AYSEL = Invented(synthetic_tc(910_001), "Aysel", "Işıkçı", "14.03.1980")
 
 
+@pytest.mark.clause("INTRO.14")
 @pytest.mark.clause("INTRO.28")
 @pytest.mark.clause("9.6.11a")
 @pytest.mark.clause("9.7.8a")
@@ -221,6 +222,7 @@ PRINTED = next(
 """A number printed for the family physician, in whose biochemistry tube the simulated analyser finds a panic potassium."""
 
 
+@pytest.mark.clause("INTRO.21")
 @pytest.mark.clause("9.2.2a")
 @pytest.mark.clause("9.2.2b")
 @pytest.mark.clause("9.2.6a")

@@ -70,6 +70,7 @@ async def _is(centre: CentreHouse, sql: str, wanted: object, **values: object) -
     return bool(await centre.value(sql, **values) == wanted)
 
 
+@pytest.mark.clause("2.8.10b")
 async def test_with_the_line_down_a_tube_is_answered_and_results_wait(
     lab: Database, edge: EdgeGateway, centre: CentreHouse, broker: Mosquitto, line_port: int
 ) -> None:

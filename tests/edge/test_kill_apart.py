@@ -45,6 +45,8 @@ class Part:
         await self._process.wait()
 
 
+@pytest.mark.clause("2.8.10b")
+@pytest.mark.clause("2.8.10d")
 @pytest.mark.slow
 async def test_gateway_broker_and_core_are_killed_in_turn(
     lab: Database, broker: Mosquitto, line_port: int, tmp_path: Path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from sqlalchemy import func, select, text
 
 from drivers.definition import load_catalog
@@ -68,6 +69,7 @@ async def test_loading_again_changes_nothing_but_ports(lab: Database) -> None:
     assert broken == []
 
 
+@pytest.mark.clause("2.3.2")
 async def test_the_demonstration_opens_with_work_in_every_stage(lab: Database) -> None:
     async def stages() -> dict[str, int]:
         async with lab.reading() as session:
