@@ -227,7 +227,7 @@ def _expressions(part: object) -> Iterator[str]:
             yield from _expressions(value)
 
 
-_EXPRESSION_LISTS = frozenset(("not_read", "ignore", "specimens", "sender", "no_number"))
+_EXPRESSION_LISTS = frozenset(("not_read", "ignore", "specimens", "sender", "no_number", "titre"))
 _EXPRESSIONS = frozenset(("all_tests", "shared"))
 _CONDITIONS = frozenset(("when", "failed", "everything", "cancel", "on"))
 

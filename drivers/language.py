@@ -108,6 +108,9 @@ class Value(Item):
     """Texts (from end to end) that say that there is no result: the row has no value then, a comment says so."""
     word: Places = []
     """Where the word for [texts] stands, if it is not the value itself."""
+    titre: list[Regex] = []
+    """Test codes (from end to end) whose values may be titres: `1:160` and `1 / 160` are told as 1/160
+    (`Observation.translation`). The value stays as sent, and a titre is no number."""
     typed: bool = False
     """HL7: read OBX-5 by its type in OBX-2 (`<^0.01` of type SN is <0.01, `NEG^Negative^L` of type CE is NEG)."""
 

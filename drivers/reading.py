@@ -26,7 +26,18 @@ from drivers.places import (
     widths,
 )
 from drivers.rows import Above, RowRules
-from drivers.values import LONG, NUMBERS, coded_unit, comparator, flag_reader, picture, scaled, time_reader, typed_value
+from drivers.values import (
+    LONG,
+    NUMBERS,
+    coded_unit,
+    comparator,
+    flag_reader,
+    picture,
+    scaled,
+    time_reader,
+    titre,
+    typed_value,
+)
 
 PATH_TEXT = re.compile(PATH)
 _REMEMBERED = 4096
@@ -350,12 +361,23 @@ class Extractor:
             if file.value.word:
                 word = f"{source.name(places_getter(file.value.word, self.syntax))}(at)"
             source.add(1, f"if value: o.translation = translations.get({word}.casefold())")
+        self._titre(source)
         source.add(1, f"if len(value) > {LONG} and (data := picture(value)) is not None:")
         source.add(2, "o.kind = 'event'; o.attachment = data; o.value = None; o.flags = []")
         if self.rows is not None:
             source.names["by_rule"] = self.rows.apply
             source.add(1, "if not by_rule(o, at, above): return None")
         source.add(1, "return o")
+
+    def _titre(self, source: Source) -> None:
+        """Code that tells the titres of some tests in one spelling."""
+        if not self.file.value.titre:
+            return
+        source.names["titre"] = titre
+        tests = " or ".join(f"{source.name(compiled(pattern).fullmatch)}(test)" for pattern in self.file.value.titre)
+        source.add(
+            1, f"if amount is None and value and o.translation is None and ({tests}): o.translation = titre(value)"
+        )
 
     def _said_besides(self, source: Source, has_unit: bool) -> None:
         """Code for remarks of the row itself: labelled texts, "no result", a power of ten in the unit."""

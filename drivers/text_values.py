@@ -12,7 +12,7 @@ from drivers.language_text import Cell, TableFile, TextTable
 from drivers.messages import Kind, Observation
 from drivers.places import compiled
 from drivers.reading_columns import columns_of
-from drivers.values import NUMBERS, comparator, iso_time
+from drivers.values import NUMBERS, comparator, iso_time, titre
 
 _DIGITS = re.compile(r"([+-]?) *([0-9]+)")
 _GROUP = re.compile(r"\{([a-z][a-z0-9_]*)\}")
@@ -38,6 +38,7 @@ class Finisher:
         self._file = file
         self._number = NUMBERS[file.value.decimal]
         self._no_number = [compiled(pattern).fullmatch for pattern in file.value.no_number]
+        self._titres = [compiled(pattern).fullmatch for pattern in file.value.titre]
         self._no_result = [compiled(pattern).fullmatch for pattern in table.no_result]
         self._control = _conditions(table.control)
         self._control_ids = [compiled(pattern).fullmatch for pattern in file.qc.specimens]
@@ -139,8 +140,15 @@ class Finisher:
             attachment=attachment,
             comments=comments,
             raw={"record": draft.index},
-            translation=self._words.get(value.casefold()) if value else None,
+            translation=self._told(value, number, test) if value else None,
         )
+
+    def _told(self, value: str, number: float | None, test: str) -> str | None:
+        """The value in the laboratory's words: a word of the file, or a titre in one spelling."""
+        word = self._words.get(value.casefold())
+        if word is None and number is None and any(matches(test) for matches in self._titres):
+            return titre(value)
+        return word
 
     def _kind(self, said: Mapping[str, str], specimen: str, draft: Draft) -> Kind:
         if draft.event:

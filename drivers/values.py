@@ -64,6 +64,15 @@ def comparator(text: str) -> str:
     return _COMPARATORS.get(found[1], found[1]) if found is not None else ""
 
 
+_TITRE = re.compile(r"([<>]=?|=[<>]|[≤≥])?\s*1\s*[:/]\s*([1-9][0-9]{0,8})")
+
+
+def titre(text: str) -> str | None:
+    """A titre in one spelling: `1:160` and `1 / 160` are `1/160`, `>= 1:640` is `>=1/640`; None for no titre."""
+    found = _TITRE.fullmatch(text)
+    return f"{comparator(text)}1/{found[2]}" if found is not None else None
+
+
 # ---- times
 
 _TIME = re.compile(

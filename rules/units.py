@@ -41,6 +41,9 @@ _SYNONYMS: dict[str, str] = {
     "sn": "s",
     "sec": "s",
     "ratio": "",
+    "titer": "titre",
+    "1/titer": "titre",
+    "1/titre": "titre",
 }
 
 

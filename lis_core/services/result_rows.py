@@ -23,6 +23,8 @@ from lis_core.services.catalog import CatalogTest, CodeMapping
 from lis_core.storage.database import Work
 from lis_core.storage.tables import Order, OrderedTest, Patient, Result
 from rules.reference import PatientFacts, RangeBook, flag_result, reference_text
+from rules.titre import RULE as TITRE
+from rules.titre import compared, is_titre_unit
 from rules.values import Reading, fold, read_value
 from rules.verdict import Outcome, Verdict
 
@@ -103,7 +105,10 @@ def _flagged(
     book: RangeBook,
     decisions: list[dict[str, Any]],
 ) -> Judged:
-    flagged = flag_result(reading, book.find(test.id, facts, on), test=test.code)
+    titre = compared(reading) if is_titre_unit(test.unit) else reading
+    if titre is not reading:  # the limits of a titre are reciprocals; what is stored and shown stays the titre
+        decisions.append(decision(TITRE, f"{reading.text.strip()} titresi, sınırlarla tersine göre karşılaştırıldı"))
+    flagged = flag_result(titre, book.find(test.id, facts, on), test=test.code)
     chosen = flagged.range
     decisions.append(flagged.verdict.as_dict())
     return Judged(

@@ -6,7 +6,7 @@ import tomllib
 
 import pytest
 
-from drivers.definition import Definition, DefinitionError, definition_file
+from drivers.definition import Definition, DefinitionError, definition_file, load_catalog
 from drivers.reading import Reading
 
 BASE = """
@@ -55,6 +55,36 @@ def test_a_place_may_say_a_word_of_its_own() -> None:
     reading = read(definition, "O|1|26000145", "R|1|^^^RBC|++", "R|2|^^^RBC|12.5|p/HPF", "R|3|^^^RBC|3")
 
     assert [one.test for one in reading.observations] == ["RBC/derece", "RBC/p/HPF", "RBC"]
+
+
+def test_a_titre_is_told_in_one_spelling_and_is_no_number() -> None:
+    """Only for the codes that the file names; the text of the instrument stays beside it."""
+    definition = made("[texts]\nnegative = 'Negatif'\n", value="titre = ['ANA.*']")
+    results = [("ANA", "1:160"), ("ANA2", "<1 / 20"), ("ANA", "Negative"), ("ANA", "160"), ("ORAN", "1:160")]
+    rows = [f"R|{n}|^^^{code}|{value}|||||F" for n, (code, value) in enumerate(results, 1)]
+
+    told = [(one.value, one.number, one.translation, one.flags) for one in read(definition, *rows).observations]
+    assert told == [
+        ("1:160", None, "1/160", []),
+        ("<1 / 20", None, "<1/20", ["<"]),
+        ("Negative", None, "Negatif", []),
+        ("160", 160.0, None, []),
+        ("1:160", None, None, []),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("generic-hl7", "MSH|^~\\&|A|B|||20260101||ORU^R01|1|P|2.5.1\rOBR|1||1\rOBX|1|SN|ANA^^L||>=^1^:^640|||||F\r"),
+        ("generic-poct1a", '<OBS.R01><SVC><SVC.role_cd V="OBS"/><PT><OBS><OBS.observation_id V="ANA"/>'
+         '<OBS.qualitative_value V="&gt;=1:640"/></OBS></PT></SVC></OBS.R01>'),
+    ],
+    ids=["hl7", "poct1a"],
+)  # fmt: skip
+def test_titres_in_other_protocols(key: str, message: str) -> None:
+    (one,) = load_catalog().get(key).read(message.encode()).observations
+    assert (one.value, one.number, one.translation, one.flags) == (">=1:640", None, ">=1/640", [">="])
 
 
 def test_a_status_that_warns_is_a_flag_too() -> None:

@@ -99,10 +99,12 @@ BOOK = RangeBook(
     [
         ReferenceRange(id=1, test_id=1, low=Decimal(70), high=Decimal(100), valid_from=date(2020, 1, 1), version="1"),
         ReferenceRange(id=2, test_id=2, normal_text="Negatif", valid_from=date(2020, 1, 1), version="1"),
+        ReferenceRange(id=3, test_id=3, high=Decimal(80), valid_from=date(2020, 1, 1), version="1"),
     ]
 )
 GLUCOSE = CatalogTest(1, "GLU", "Glukoz", False, "B", "01", frozenset({"SER"}), "mg/dL", None, None, 1, True, None)
 NITRITE = replace(GLUCOSE, id=2, code="NIT", unit="")
+ANA = replace(GLUCOSE, id=3, code="ANA", unit="titre")
 NOBODY = PatientFacts(None, None)
 PLAIN = CodeMapping(1, 1, 1, "G", "G", frozenset({"SER"}), {"negative": "Negatif"}, None, "")
 TODAY = date(2026, 11, 22)
@@ -133,6 +135,33 @@ def test_a_foreign_word_becomes_turkish_and_the_decision_says_so(sent: str) -> N
 def test_the_definitions_word_is_used_where_the_laboratory_has_none() -> None:
     assert judged("neg.", test=NITRITE, translation="Negatif").value == "Negatif"
     assert judged("negative", test=NITRITE, translation="Olumsuz").value == "Negatif"
+
+
+@pytest.mark.parametrize(
+    ("sent", "told", "value", "flag"),
+    [
+        ("1:80", "1/80", "1/80", ""),
+        ("1:160", "1/160", "1/160", "Y"),
+        ("<1:20", "<1/20", "<1/20", ""),
+        (">=1:640", ">=1/640", ">=1/640", "Y"),
+        (">=1:40", ">=1/40", ">=1/40", ""),
+        ("1/320", None, "1/320", "Y"),
+    ],
+)
+def test_a_titre_is_shown_as_a_titre_and_judged_by_its_reciprocal(
+    sent: str, told: str | None, value: str, flag: str
+) -> None:
+    """The laboratory's limit is 1/80, written as 80. Nothing becomes a number, and the decision says what was done."""
+    found = judged(sent, test=ANA, translation=told)
+    assert (found.value, found.number, found.flag) == (value, None, flag)
+    assert found.decisions[-2]["r"] == "TITRE/1"
+    typed = judge_value(ANA, sent, NOBODY, TODAY, BOOK)
+    assert (typed.value, typed.number, typed.flag) == (sent, None, flag)
+
+
+def test_a_titre_for_a_test_that_gives_none_waits_for_a_person() -> None:
+    found = judged("1:160")
+    assert found.flag == "" and found.decisions[-1]["o"] == "H"
 
 
 @pytest.mark.parametrize(
