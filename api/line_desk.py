@@ -13,22 +13,12 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import groupby
 
+from api.line_post import DatabasePost, LinePost
 from drivers.gateway.gateway import Gateway
 from drivers.gateway.line import Direction, EventKind, LineBook, LineSpec
 from drivers.gateway.probe import try_line
 from drivers.site import SiteCatalog
-from lis_core.services.line_watch import (
-    Chunk,
-    Event,
-    TrialRequest,
-    begin_trial,
-    clean_up,
-    trial_step,
-    wanted,
-    write_events,
-    write_refusals,
-    write_traffic,
-)
+from lis_core.services.line_watch import Chunk, Event, TrialRequest
 from lis_core.storage.database import Database
 
 log = logging.getLogger(__name__)
@@ -44,10 +34,10 @@ MOST_TRIALS = 8
 
 
 class LineDesk:
-    """One for each gateway process that has the database."""
+    """One for each gateway process; with the database, or with another way to where the screens are."""
 
-    def __init__(self, database: Database, gateway: Gateway) -> None:
-        self._database = database
+    def __init__(self, post: LinePost | Database, gateway: Gateway) -> None:
+        self._post: LinePost = DatabasePost(post) if isinstance(post, Database) else post
         self._gateway = gateway
         self._waiting: dict[str, deque[Chunk]] = {}
         self._taps: dict[str, tuple[LineBook, Callable[[Direction, bytes], None]]] = {}
@@ -73,7 +63,10 @@ class LineDesk:
             await asyncio.gather(flushing, *self._trials.values(), return_exceptions=True)
 
     async def _turn(self, turn: int) -> None:
-        now = await wanted(self._database)
+        if not self._post.ready:
+            self._listen_to(frozenset())
+            return
+        now = await self._post.wanted()
         self._listen_to(now.watched)
         for trial in now.trials:
             if trial.id not in self._trials and len(self._trials) < MOST_TRIALS:
@@ -81,7 +74,7 @@ class LineDesk:
                 task.add_done_callback(partial(self._tried, trial.id))
         await self.write_history()
         if turn % CLEAN_TURNS == 0:
-            await clean_up(self._database)
+            await self._post.clean_up()
 
     def _tried(self, trial_id: int, task: asyncio.Task[None]) -> None:
         self._trials.pop(trial_id, None)
@@ -95,7 +88,7 @@ class LineDesk:
         await self._write_refusals()
         taken = {name: _taken(book) for name, book in self._gateway.lines.items() if book.fresh}
         try:
-            await write_events(self._database, _events(taken))
+            await self._post.write_events(_events(taken))
         except Exception:
             for name, events in taken.items():
                 self._gateway.lines[name].fresh.extendleft(reversed(events))
@@ -106,7 +99,7 @@ class LineDesk:
             book.refusals.settle()
             if book.turned_away:
                 told = list(book.turned_away)
-                await write_refusals(self._database, name, [(at, host, count) for at, host, count in told])
+                await self._post.write_refusals(name, [(at, host, count) for at, host, count in told])
                 for _ in told:
                     book.turned_away.popleft()
 
@@ -142,14 +135,14 @@ class LineDesk:
             for waiting in self._waiting.values():
                 waiting.clear()
             try:
-                await write_traffic(self._database, chunks)
+                await self._post.write_traffic(chunks)
             except Exception:
                 log.exception("traffic not written", extra={"action": "traffic_not_written"})
 
     # -- trials
 
     async def _try(self, trial: TrialRequest) -> None:
-        if not await begin_trial(self._database, trial.id):
+        if not await self._post.begin_trial(trial.id):
             return
         steps: list[tuple[float, str]] = []
         spec = LineSpec(trial.name, trial.kind, trial.protocol, trial.address, "", trial.settings)  # type: ignore[arg-type]
@@ -167,7 +160,7 @@ class LineDesk:
             verdict, sentence = "kotu", f"Deneme yapılamadı: {error}"
         finally:
             writing.cancel()
-        await trial_step(self._database, trial.id, [*steps, (time.time(), sentence)], verdict)
+        await self._post.trial_step(trial.id, [*steps, (time.time(), sentence)], verdict)
 
     def _open_at(self, spec: LineSpec) -> LineBook | None:
         """The line that has this address open, whatever its name: a port can be had once."""
@@ -183,7 +176,7 @@ class LineDesk:
             if len(steps) > told:
                 told = len(steps)
                 try:
-                    await trial_step(self._database, trial_id, list(steps))
+                    await self._post.trial_step(trial_id, list(steps))
                 except Exception:
                     log.exception("trial step not written", extra={"action": "trial_step_not_written"})
 

@@ -25,6 +25,7 @@ from api.edge.broker import (
     payload_of,
     topic,
 )
+from api.edge.counter import Counter
 from drivers.messages import Delivery
 from lis_core.domain.edge import EdgeConfiguration
 from lis_core.domain.offering import Sheet
@@ -56,6 +57,7 @@ class Centre:
         """Which gateway waits for the confirmation of a key."""
         self._confirmations: asyncio.Queue[tuple[str, list[str]]] = asyncio.Queue()
         self._configurations: dict[str, EdgeConfiguration] = {}
+        self._counter = Counter(database, broker)
         self.connected = False
 
     def confirmed(self, keys: Sequence[str]) -> None:
@@ -70,6 +72,11 @@ class Centre:
 
     async def run(self) -> None:
         """Until cancelled; a broker that is away is waited for."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._counter.run())
+            group.create_task(self._stay())
+
+    async def _stay(self) -> None:
         while True:
             try:
                 async with self._broker.client(f"numune-cekirdek-{uuid.uuid4().hex[:12]}") as client:

@@ -22,10 +22,13 @@ from typing import Any
 import msgspec
 
 from api.edge.broker import Broker
+from api.edge.line_post import EdgePost
 from api.edge.link import CentreLink
 from api.edge.page import LocalPage
 from api.edge.papers import program_version
+from api.edge.remote_desk import RemoteDesk
 from api.edge.store import EdgeStore
+from api.line_desk import LineDesk
 from api.linebook import line_report
 from drivers.definition import Catalog, load_catalog
 from drivers.gateway.gateway import Gateway
@@ -95,6 +98,7 @@ class EdgeGateway:
             configured=self._configured,
             status=self.status,
         )
+        self.desk = RemoteDesk(self.link, self.store, self._answer, self._trouble)
         self.gateway = Gateway(
             settings.folder / "spool",
             self._catalog(),
@@ -102,7 +106,9 @@ class EdgeGateway:
             deliver=self._deliver,
             zone=ISTANBUL,
             security=settings.security,
+            desk=self.desk,
         )
+        self._line_desk = LineDesk(EdgePost(self.link), self.gateway)
         self._lines: dict[str, EdgeLine] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self.page = LocalPage(self, settings.page)
@@ -113,7 +119,7 @@ class EdgeGateway:
         self._take_lines(self.store.configuration)
         await self.gateway.start_lines(self._specs())
         await self.page.start()
-        self._tasks = [asyncio.create_task(self.link.run())]
+        self._tasks = [asyncio.create_task(work) for work in (self.link.run(), self.desk.run(), self._line_desk.run())]
 
     async def stop(self) -> None:
         """What waits stays in the spool."""
@@ -166,6 +172,11 @@ class EdgeGateway:
             LineSpec(line.name, line.kind, line.protocol, line.address, line.definition, line.settings)  # type: ignore[arg-type]
             for line in self._lines.values()
         ]
+
+    def _trouble(self, line: str, sentence: str) -> None:
+        """What the centre made of an analyser's answer, for the history of its line."""
+        if (book := self.gateway.lines.get(line)) is not None:
+            book.trouble(sentence)
 
     def _confirmed(self, keys: Any) -> None:
         self.gateway.confirmed(keys)

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 import aiomqtt
 import msgspec
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 from api.edge.broker import (
     HERE,
@@ -74,8 +76,25 @@ class CentreLink:
         self._moved = asyncio.Event()
         self._told_at: dict[str, float] = {}
         self._seen: set[str] | None = None
+        self._client: aiomqtt.Client | None = None
+        self._takers: dict[str, Callable[[bytes], Awaitable[None]]] = {}
         self.connected = False
         self.problem = "Merkeze henüz bağlanılmadı."
+
+    def takes(self, kind: str, taker: Callable[[bytes], Awaitable[None]]) -> None:
+        """Give the payloads of another topic of this gateway to whoever wants them. Before `run`."""
+        self._takers[kind] = taker
+
+    async def say(self, kind: str, payload: bytes, *, qos: int, expires: int | None = None) -> None:
+        """Publish for others of this gateway. expires: seconds after which the broker need not deliver it any more.
+        Raises aiomqtt.MqttError where there is no line."""
+        if self._client is None or not self.connected:
+            raise aiomqtt.MqttError("merkeze bağlı değil")
+        properties = None
+        if expires is not None:
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+            properties.MessageExpiryInterval = expires
+        await self._client.publish(topic(kind, self._gateway), payload, qos=qos, properties=properties)
 
     async def deliver(self, delivery: Delivery) -> None:
         """Take a delivery over; waits while too much is unconfirmed: the spool has it."""
@@ -110,11 +129,12 @@ class CentreLink:
         self._tell_again()
         self._seen = set()
         await client.subscribe(HERE, qos=1)
-        for kind in ("onay", "ayar", "isaret"):
+        for kind in ("onay", "ayar", "isaret", *self._takers):
             await client.subscribe(topic(kind, self._gateway), qos=1)
         await client.subscribe(topic("is", self._gateway, "+"), qos=1)
         # Comes back behind everything retained: what was not named until then is no longer pending.
         await client.publish(topic("isaret", self._gateway), b"", qos=1)
+        self._client = client
         self.connected, self.problem = True, ""
         self._moved.set()
         async with asyncio.TaskGroup() as group:
@@ -152,6 +172,8 @@ class CentreLink:
             await self._store.put(parts[3], decode_sheet(payload) if payload else None)
         elif kind == "ayar" and payload:
             await self._configured(decode_configuration(payload))
+        elif (taker := self._takers.get(kind)) is not None:
+            await taker(payload)
         elif kind == "isaret" and self._seen is not None:
             gone = await self._store.only(self._seen)
             self._seen = None

@@ -6,6 +6,25 @@ from __future__ import annotations
 import importlib.metadata
 from urllib.parse import urlsplit
 
+BROKER_RIGHTS = """user merkez
+topic readwrite #
+pattern write numune/teslim/%u/#
+pattern write numune/verildi/%u
+pattern write numune/durum/%u
+pattern write numune/masa/%u
+pattern write numune/hat/%u
+pattern write numune/bayt/%u
+pattern readwrite numune/isaret/%u
+pattern read numune/onay/%u
+pattern read numune/ayar/%u
+pattern read numune/is/%u/#
+pattern read numune/masa-yanit/%u
+pattern read numune/iste/%u
+topic read numune/merkez
+"""
+"""The broker's `acl_file` (Mosquitto): each gateway uses the topics of its own name only, the centre (its certificate
+is called `merkez`) all of them."""
+
 EXAMPLE = "mqtts://araci.ornek:8883"
 """Stands where the centre itself has no broker yet, or one that only its own machine reaches."""
 

@@ -20,6 +20,7 @@ _SCHEMA = """
 create table if not exists ayar (id integer primary key check (id = 1), icerik blob not null);
 create table if not exists sayfa (numune text primary key, icerik blob not null);
 create table if not exists verildi (anahtar text primary key, sira integer not null, icerik blob not null);
+create table if not exists haber (anahtar text primary key, sira integer not null, icerik blob not null);
 """
 
 
@@ -36,6 +37,8 @@ class EdgeStore:
         """By every text that may be read; what an answer is made from."""
         self.untold: dict[str, Given] = {}
         """Given work that the centre has not confirmed, oldest first."""
+        self.news: dict[str, bytes] = {}
+        """What happened to messages of work steps and was not told yet, oldest first."""
 
     async def open(self) -> None:
         """Read what the last process left."""
@@ -58,6 +61,7 @@ class EdgeStore:
             key: decode_given(content)
             for key, content in database.execute("select anahtar, icerik from verildi order by sira")
         }
+        self.news = dict(database.execute("select anahtar, icerik from haber order by sira"))
 
     async def close(self) -> None:
         """Write what waits."""
@@ -130,6 +134,19 @@ class EdgeStore:
         """The centre has recorded these."""
         known = [key for key in keys if self.untold.pop(key, None) is not None]
         await self._write("delete from verildi where anahtar = ?", [(key,) for key in known])
+
+    async def keep_news(self, key: str, payload: bytes) -> None:
+        """Something that the centre's work desk must be told; on disk when this returns."""
+        self.news[key] = payload
+        await self._write(
+            "insert into haber (anahtar, sira, icerik) values (?, (select coalesce(max(sira), 0) + 1 from haber), ?)",
+            [(key, payload)],
+        )
+
+    async def told_news(self, key: str) -> None:
+        """The work desk has it."""
+        self.news.pop(key, None)
+        await self._write("delete from haber where anahtar = ?", [(key,)])
 
     # -- in memory
 

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from api.access import needs
 from api.context import Db, context_of
-from api.edge.papers import broker_address, certificate_steps, program_version, settings_file
+from api.edge.papers import BROKER_RIGHTS, broker_address, certificate_steps, program_version, settings_file
 from api.screens.shell import Screen, said, screen
 from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError
@@ -139,6 +139,7 @@ async def _facts(here: Screen, db: Database, gateway_id: int, message: Markup | 
         "said": message,
         "file": settings_file(card.gateway.name, url),
         "steps": certificate_steps(card.gateway.name),
+        "rights": BROKER_RIGHTS,
         "remark": broker_address(url)[1],
         "version": program_version(),
         "manages": here.actor.may(P.INSTRUMENT_MANAGE),

@@ -33,7 +33,7 @@ class Desk(Protocol):
 
     async def store(self, line: str, shipment: Shipment, seconds: float | None = None) -> None: ...
 
-    async def unanswered(self, line: str) -> list[Shipment]: ...
+    async def unanswered(self, line: str) -> list[Shipment] | None: ...
 
     async def reopened(self, line: str) -> list[Shipment]: ...
 
@@ -155,8 +155,8 @@ class WorkLine:
         started = False
         while True:
             try:
-                if not started:
-                    self._take_up(await self._desk.unanswered(self.book.spec.name))
+                if not started and (left := await self._desk.unanswered(self.book.spec.name)) is not None:
+                    self._take_up(left)  # None: the desk cannot say it yet
                     started = True
                 await self._expire()
                 await self._plan()

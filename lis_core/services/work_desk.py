@@ -33,7 +33,10 @@ where a.cihaz_kodu = %s and a.durum in ('planlandi', 'gonderildi', 'kabul', 'bel
     t.tetkik_durumu in ('iptal', 'ret')
     or (t.istenen_cihaz_kodu is not null and t.istenen_cihaz_kodu <> a.cihaz_kodu)
     or (t.tetkik_durumu in ('sonuclandi', 'teknik_onayli', 'klinik_onayli')
-        and s.cihaz_kodu is distinct from a.cihaz_kodu))
+        and s.cihaz_kodu is distinct from a.cihaz_kodu)
+    or (a.durum = 'planlandi' and t.tetkik_durumu in ('sonuclandi', 'teknik_onayli', 'klinik_onayli')
+        and not exists (select from is_iletisi m where m.durum in ('bekliyor', 'gonderildi')
+            and m.adimlar @> array[a.is_adimi_kodu])))
 for update of a
 """
 _TO_CANCEL = """

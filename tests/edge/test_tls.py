@@ -10,6 +10,7 @@ import trustme
 
 from api.edge.broker import Broker
 from api.edge.gateway import EdgeGateway, EdgeSettings
+from api.edge.papers import BROKER_RIGHTS
 from lis_core.storage.database import Database
 from tests.edge.conftest import GATEWAY, CentreHouse, Mosquitto, move_line, until
 from tests.gateway.conftest import free_port
@@ -35,10 +36,7 @@ async def test_a_gateway_shows_its_certificate_and_a_stranger_is_turned_away(
     ca = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(ca)
     certificate, key = files(authority, tmp_path / "araci", "araci")
-    (tmp_path / "acl").write_text("user merkez\ntopic readwrite #\npattern write numune/teslim/%u/#\n"
-        "pattern write numune/verildi/%u\npattern write numune/durum/%u\npattern readwrite numune/isaret/%u\n"
-        "pattern read numune/onay/%u\npattern read numune/ayar/%u\npattern read numune/is/%u/#\n"
-        "topic read numune/merkez\n")  # fmt: skip
+    (tmp_path / "acl").write_text(BROKER_RIGHTS)
     inner = free_port()
     tls = (
         f"cafile {ca}\ncertfile {certificate}\nkeyfile {key}\nrequire_certificate true\nuse_identity_as_username true\n"
