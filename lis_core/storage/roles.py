@@ -53,13 +53,10 @@ DELETED = frozenset(
     {
         "baglanti_denemesi", "baglanti_izleme", "baglanti_olayi", "baglanti_trafigi", "basarisiz_giris",
         "bekleyen_dogrulama", "dis_kimlik", "erisim_belirteci", "giden_kutusu", "guvenlik_anahtari",
-        "is_listesi_degisen", "kurtarma_kodu", "oturum", "taninan_cihaz",
+        "hasta_oturumu", "is_listesi_degisen", "kurtarma_kodu", "oturum", "taninan_cihaz",
     }
 )  # fmt: skip
 """What ends in the course of work; all else stays, and only a rule of retention, applied by the owner, ends it."""
-
-SEQUENCES = ("katalog_surumu_sirasi", "yetki_surumu_sirasi")
-"""Drawn by triggers that run with the rights of whoever changes the table."""
 
 STATISTICS: dict[str, frozenset[str]] = {
     "birim": frozenset(), "calisma_grubu": frozenset(), "kurum": frozenset(), "numune_turu": frozenset(),
@@ -239,7 +236,7 @@ def _application(tables: dict[str, list[str]]) -> list[str]:
         f"grant insert on {_list(ordinary, APPENDED & tables.keys(), KEPT.keys() & tables.keys())} to {APPLICATION}",
         f"grant update on {_list(ordinary)} to {APPLICATION}",
         f"grant delete on {_list(DELETED & tables.keys())} to {APPLICATION}",
-        f"grant usage on sequence {', '.join(SEQUENCES)} to {APPLICATION}",
+        f"grant usage on all sequences in schema public to {APPLICATION}",
         f"grant execute on function {', '.join(_FOR_APPLICATION)} to {APPLICATION}",
         f"grant usage on schema bolum to {APPLICATION}",
         f"grant select on bolum.denetim_diger to {APPLICATION}",
