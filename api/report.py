@@ -114,9 +114,7 @@ async def coded_report(db: Database, actor: Actor, number: str) -> Report:
     """
     sight = _printer(actor)
     async with db.reading() as session:
-        view = await order_view(
-            session, sight, number, values=sight.on_coded_paper(), permission=P.REPORT_TAKE
-        )
+        view = await order_view(session, sight, number, values=sight.on_coded_paper(), permission=P.REPORT_TAKE)
         if not any(test.result for test in view.tests):
             raise NumuneError(errors.NOT_RELEASED, number=view.number)
         data = await report_data(session, view, actor, datetime.now(ISTANBUL), emergency=False)

@@ -101,7 +101,7 @@ def test_paper_sees_what_everybody_may_see() -> None:
 
 # --- nothing else decides ------------------------------------------------------------------------------------------
 
-DECIDES = {"visible_states", "may_see_value", "RELEASED"}
+DECIDES = {"visible_states", "may_see_value", "patient_states", "RELEASED"}
 VALUES = {
     ("Result", "value"), ("Result", "number"), ("Result", "instrument_value"), ("result", "value"),
     ("result", "number"), ("result", "instrument_value"), ("run", "value"), ("row", "observation"),
