@@ -20,17 +20,18 @@ from zoneinfo import ZoneInfo
 
 from simulators.astm_session import AstmSession, NotAccepted, Timing
 from simulators.cable import End, LineDown, Plug
-from simulators.faults import ASTM_FAULTS, HL7_FAULTS, Faults
+from simulators.faults import BY_PROTOCOL, Faults
 from simulators.measuring import measure
 from simulators.mllp_session import MllpSession
-from simulators.models import AstmModel, Hl7Model, model_named
+from simulators.models import AnyModel, AstmModel, PoctModel, model_named
+from simulators.poct1a_session import PoctSession
 from simulators.worklist import Offer, Receipt, Reported, Result, Results, WorkList, as_results
 
 __all__ = ["Analyser", "NotAccepted", "Report", "Timing", "build_analyser", "istanbul_time"]
 
 _ISTANBUL = ZoneInfo("Europe/Istanbul")
 _Answer = TypeVar("_Answer")
-Session = AstmSession | MllpSession
+Session = AstmSession | MllpSession | PoctSession
 
 
 def istanbul_time() -> datetime:
@@ -57,7 +58,7 @@ class Analyser(ABC):
 
     def __init__(
         self,
-        model: AstmModel | Hl7Model,
+        model: AnyModel,
         plug: Plug,
         *,
         seed: int = 1,
@@ -68,7 +69,7 @@ class Analyser(ABC):
         operator: str = "SIM",
     ) -> None:
         self.seed, self.timing, self.now, self.operator = seed, timing or Timing(), now, operator
-        self.faults = Faults(ASTM_FAULTS if model.protocol == "astm" else HL7_FAULTS)
+        self.faults = Faults(BY_PROTOCOL[model.protocol])
         self.faults.arm(*faults)
         self.acknowledged: list[Receipt] = []
         self.sent: dict[int, bytes] = {}
@@ -85,7 +86,7 @@ class Analyser(ABC):
         self._runs: dict[str, int] = {}
 
     @property
-    def model(self) -> AstmModel | Hl7Model:
+    def model(self) -> AnyModel:
         """Its profile."""
         return self._model
 
@@ -334,9 +335,12 @@ def build_analyser(model: str, plug: Plug, **options: Any) -> Analyser:
     """An analyser of this model (see `models.MODELS`), options as of `Analyser`. Raises UnknownModel, UnknownFault."""
     from simulators.astm_analyser import AstmAnalyser
     from simulators.hl7_analyser import LawAnalyser, MindrayAnalyser
+    from simulators.poct1a_analyser import PoctAnalyser
 
     profile = model_named(model)
     if isinstance(profile, AstmModel):
         return AstmAnalyser(profile, plug, **options)
+    if isinstance(profile, PoctModel):
+        return PoctAnalyser(profile, plug, **options)
     kind = LawAnalyser if profile.dialect == "law" else MindrayAnalyser
     return kind(profile, plug, **options)

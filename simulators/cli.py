@@ -15,12 +15,12 @@ from pathlib import Path
 
 from simulators.analyser import Analyser, NotAccepted, build_analyser, istanbul_time
 from simulators.cable import Plug, TcpServer, serial_port, tcp_client
-from simulators.faults import ASTM_FAULTS, FAULTS, HL7_FAULTS, Fault, UnknownFault
+from simulators.faults import BY_PROTOCOL, FAULTS, Fault, UnknownFault
 from simulators.fleet import Fleet, lines_of
 from simulators.hospital import Hospital
 from simulators.law_command import law_arguments, play
 from simulators.law_station import LawFault
-from simulators.models import MODELS, AstmModel, Hl7Model, UnknownModel, model_named
+from simulators.models import MODELS, AnyModel, UnknownModel, model_named
 from simulators.people import invented_person
 
 __all__ = ["command"]
@@ -174,7 +174,7 @@ def _barcodes(text: str) -> list[str]:
 # ---- one analyser ---------------------------------------------------------------------------------------------------
 
 
-def _plug(arguments: argparse.Namespace, model: AstmModel | Hl7Model) -> Plug:
+def _plug(arguments: argparse.Namespace, model: AnyModel) -> Plug:
     if arguments.serial:
         return serial_port(arguments.serial, arguments.baud)
     if arguments.listen:
@@ -187,10 +187,10 @@ def _plug(arguments: argparse.Namespace, model: AstmModel | Hl7Model) -> Plug:
 async def _analyser(arguments: argparse.Namespace) -> int:
     model = model_named(arguments.model)
     faults = _split(arguments.faults)
-    if arguments.query and not model.asks and model.protocol == "astm":
+    if arguments.query and not model.asks and model.protocol != "hl7":
         raise _Refused(f"{model.key} sorgu yapmaz; --query olmadan çalıştırın.")
     for spelling in faults:
-        Fault.read(spelling, ASTM_FAULTS if model.protocol == "astm" else HL7_FAULTS)
+        Fault.read(spelling, BY_PROTOCOL[model.protocol])
     say = _silent if arguments.quiet else _say
     analyser = build_analyser(model.key, _plug(arguments, model), seed=arguments.seed, tell=say)
     record = _Record(arguments.record)

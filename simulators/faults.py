@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["ASTM_FAULTS", "FAULTS", "HL7_FAULTS", "Fault", "Faults", "UnknownFault"]
+__all__ = ["ASTM_FAULTS", "BY_PROTOCOL", "FAULTS", "HL7_FAULTS", "POCT_FAULTS", "Fault", "Faults", "UnknownFault"]
 
 FAULTS = {  # name: (what it does, what its number means, its default number)
     "wrong_checksum": ("bir çerçevenin sağlaması ilk denemede yanlış", "çerçeve", 1),
@@ -33,6 +33,8 @@ FAULTS = {  # name: (what it does, what its number means, its default number)
 }
 ASTM_FAULTS = frozenset(FAULTS)
 HL7_FAULTS = ASTM_FAULTS - {"wrong_checksum", "skips_number", "contention", "no_eot"}
+POCT_FAULTS = HL7_FAULTS - {"silent_after_enq", "lf_for_cr", "endless"}
+BY_PROTOCOL = {"astm": ASTM_FAULTS, "hl7": HL7_FAULTS, "poct1a": POCT_FAULTS}
 
 _SPELLING = re.compile(r"([a-z_]+)(?:[:(=](\d+)\)?)?")
 

@@ -11,7 +11,17 @@ from typing import Literal
 
 from simulators.physiology import ANALYTES
 
-__all__ = ["MODELS", "AstmModel", "Channel", "Hl7Model", "Model", "UnknownModel", "model_named"]
+__all__ = [
+    "MODELS",
+    "AnyModel",
+    "AstmModel",
+    "Channel",
+    "Hl7Model",
+    "Model",
+    "PoctModel",
+    "UnknownModel",
+    "model_named",
+]
 
 Framing = Literal["records", "stream", "message"]
 
@@ -126,6 +136,24 @@ class Hl7Model(Model):
     def protocol(self) -> str:
         """See Model."""
         return "hl7"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoctModel(Model):
+    """A point-of-care device that speaks POCT1-A: what its HEL says of it."""
+
+    vendor: str
+    device: str
+    topics: tuple[str, ...] = ("D_EV",)
+    directives: tuple[str, ...] = ("SET_TIME", "START_CONTINUOUS")
+
+    @property
+    def protocol(self) -> str:
+        """See Model."""
+        return "poct1a"
+
+
+AnyModel = AstmModel | Hl7Model | PoctModel
 
 
 class UnknownModel(KeyError):
@@ -355,7 +383,18 @@ MINDRAY_BC_6800 = Hl7Model(
     unavailable="***",
 )
 
-MODELS: dict[str, AstmModel | Hl7Model] = {
+GENERIC_POCT1A = PoctModel(
+    key="generic-poct1a",
+    name="Hasta başı cihazı (POCT1-A)",
+    source="CLSI POCT01-A2 in its plainest form; the tube in ORD.order_id",
+    channels={code: Channel(code, ANALYTES[code].unit) for code in ("GLU", "K", "NA", "CREA", "HGB")},
+    asks=False,
+    vendor="NUMUNE",
+    device="HB-SIM",
+    topics=("D_EV", "OP_LST"),
+)
+
+MODELS: dict[str, AnyModel] = {
     model.key: model
     for model in (
         GENERIC_ASTM,
@@ -366,11 +405,12 @@ MODELS: dict[str, AstmModel | Hl7Model] = {
         ALCOR_ISED,
         GENERIC_LAW,
         MINDRAY_BC_6800,
+        GENERIC_POCT1A,
     )
 }
 
 
-def model_named(key: str) -> AstmModel | Hl7Model:
+def model_named(key: str) -> AnyModel:
     """Raises UnknownModel."""
     if key not in MODELS:
         raise UnknownModel(f"{key!r} diye bir cihaz profili yok. Olanlar: {', '.join(MODELS)}")
