@@ -35,7 +35,7 @@ def load(
         if queries:
             asked = Path(folder) / "queries"
             asked.write_text("\n".join(queries))
-            arguments += ["--queries-file", str(asked), "--query-port", str(ports[0]), "--query-pause", "0.02"]
+            arguments += ["--queries-file", str(asked), "--query-port", str(ports[0]), "--query-pause", "0.08"]
         done = subprocess.run(arguments, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"the load was not acknowledged whole: {done.stdout} {done.stderr}")
