@@ -58,7 +58,7 @@ async def _page(here: Screen, db: Database, problem: NumuneError | None = None, 
         whens=list(When),
         looks=list(Look),
         neutral=NEUTRAL,
-        typed=typed,
+        typed=dict.fromkeys(("tetkik", "sinir", "cumle", "neden"), "") | typed,
         said=said(problem.message, "bad") if problem else None,
         **facts,
     )
