@@ -22,6 +22,8 @@ _TOKEN = re.compile(
     rb"\x02(?P<body>[^\x02\x03\x17]*)(?P<end>[\x03\x17])(?P<check>[0-9A-Fa-f]{2})?[\r\n]*"
     rb"|\x0b(?P<block>[^\x1c]*)\x1c\r?|(?P<single>[\x04\x05\x06\x15])|(?P<start>[\x02\x0b])"
 )
+_DOCUMENT = re.compile(rb"<([A-Z]{3}\.R[0-9]{2})[\s>]")
+"""The root of a POCT1-A message."""
 _CONTROLS = bytes(range(0x20))
 _ALLOWED = b"\t\r\n\x02\x03\x04\x05\x06\x0b\x15\x17\x1c"
 GARBAGE = 0.25
@@ -40,7 +42,7 @@ def words_of(data: bytes) -> list[str]:
             told.append(_block(token["block"]))
         else:
             told.append("çerçevenin başı" if token["start"] == b"\x02" else "HL7 bloğunun başı")
-    return told
+    return [*told, *(f"{found[1].decode('latin-1')} belgesi" for found in _DOCUMENT.finditer(data))]
 
 
 def _frame(body: bytes, end: bytes, check: bytes | None) -> str:
@@ -84,6 +86,8 @@ def seen(data: bytes, protocol: str, kind: str) -> tuple[Verdict, str]:
         )
     if protocol == "hl7":
         return "iyi", f"{size}; HL7 (MLLP) konuşuyor."
+    if protocol == "poct1a":
+        return "iyi", f"{size}; POCT1-A belgeleri geliyor. Hat açılınca yanıtlanır."
     if b"\x02" in data:
         return "iyi", f"{size}; ASTM çerçeveleri geliyor."
     if b"\x05" in data:
@@ -92,6 +96,8 @@ def seen(data: bytes, protocol: str, kind: str) -> tuple[Verdict, str]:
 
 
 def _looks_like(data: bytes) -> str:
+    if _DOCUMENT.search(data):
+        return "poct1a"
     if b"\x0b" in data or re.search(rb"(?:^|[\r\n])MSH[|^~]", data):
         return "hl7"
     if re.search(rb"[\x05\x02]|(?:^|[\r\n])H\|", data):

@@ -21,6 +21,7 @@ from drivers.gateway.work_line import WorkTiming
 from drivers.law_reading import law_of
 from drivers.protocols.astm_link import LinkOptions
 from drivers.protocols.mllp import MllpOptions
+from drivers.protocols.poct1a_words import Poct1aOptions
 from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError
 from lis_core.storage.tables import Connection
@@ -119,7 +120,8 @@ def _shown(value: object) -> str:
 
 def parameters_of(definition: Definition | None, given: Mapping[str, Any]) -> tuple[Parameter, ...]:
     """The machine's settings that a definition declares, with what the site wrote of them."""
-    text = definition.file.text if definition is not None and definition.protocol == "metin" else None
+    read_as_text = definition is not None and definition.protocol in ("metin", "poct1a")
+    text = definition.file.text if definition is not None and read_as_text else None
     return tuple(
         Parameter(
             name, one.meaning, str(one.default), tuple(str(choice) for choice in one.choices),
@@ -175,6 +177,8 @@ def _link(form: FormData, definition: Definition | None, kind: str) -> dict[str,
             MllpOptions(**chosen)
         elif protocol == "astm":
             LinkOptions(**chosen)
+        elif protocol == "poct1a":
+            Poct1aOptions(**chosen)
         elif definition is not None and kind != "klasor" and protocol in ("metin", "tablo"):
             text_link(definition, chosen)
     except (ValueError, TypeError) as error:

@@ -117,6 +117,40 @@ OPTIONS = (
     LinkOption("reply_limit", "Yanıt bekleme", "Cihazın yanıtı için.", "metin", unit="saniye", wires=_OWN_LINKS),
     LinkOption("max_block", "En uzun blok", "Uzun döküm gönderenler için.", "metin", unit="bayt", whole=True,
                wires=_OWN_LINKS),
+    LinkOption(
+        "framing", "Belgelerin arası", "Cihaz belgeleri MLLP karakterleri arasına koyuyorsa.", "poct1a",
+        (("auto", "cihaz nasıl gönderiyorsa"), ("bare", "arasız"), ("mllp", "MLLP karakterleri")),
+    ),
+    LinkOption(
+        "continuous", "Sürekli kip", "Sonuçlar ölçüldükçe gelir; cihaz desteklemiyorsa istenmez.", "poct1a",
+        (("true", "istenir"), ("false", "istenmez")),
+    ),
+    LinkOption(
+        "set_time", "Saat ayarı", "Cihazın saati Numune'ninkine ayarlanır; desteklemiyorsa ayarlanmaz.", "poct1a",
+        (("true", "ayarlanır"), ("false", "ayarlanmaz")),
+    ),
+    LinkOption(
+        "end", "Konuşmanın sonu", "Sürekli kip yoksa, her şey alındığında hattı kapatan taraf.", "poct1a",
+        (("true", "biz bitiririz"), ("false", "cihaza bırakılır")),
+    ),
+    LinkOption(
+        "ack_end_of_topic", "Konu sonu (EOT)", "Cihaz EOT'ye onay beklemiyorsa “onaylanmaz”.", "poct1a",
+        (("true", "onaylanır"), ("false", "onaylanmaz")),
+    ),
+    LinkOption(
+        "ack_id", "Onayın alanı", "Onayda mesaj numarasının durduğu yer; cihaz onayı tanımıyorsa.", "poct1a",
+        (("ack_control_id", "ACK.ack_control_id (standart)"), ("control_id", "ACK.control_id")),
+    ),
+    LinkOption(
+        "patients", "Hasta sorgusu", "Cihaz okuttuğu numaranın kime ait olduğunu sorarsa (RPAT).", "poct1a",
+        (("false", "yanıtlanmaz"), ("true", "ad, doğum tarihi, cinsiyet verilir")),
+    ),
+    LinkOption("keep_alive", "Hat denetimi", "Bu kadar sessizlikten sonra cihaz yoklanır; 0: yoklanmaz.", "poct1a",
+               unit="saniye"),
+    LinkOption("answer_limit", "Yanıt bekleme", "Cihaz kendi süresini bildirmiyorsa.", "poct1a", unit="saniye"),
+    LinkOption("turnaround", "İki mesajımız arası", "Art arda mesajı tek mesaj sanan cihazlar için.", "poct1a",
+               unit="saniye"),
+    LinkOption("max_message", "En uzun belge", "Çok uzun belge gönderenler için.", "poct1a", unit="bayt", whole=True),
 )  # fmt: skip
 
 
@@ -159,7 +193,12 @@ def option_words(option: LinkOption, value: object) -> str:
     return dict(option.choices).get(word, f"{word} {option.unit}".strip())
 
 
-_PARAMETERS = {"patient": "hasta numarası", "specimen": "numune (tüp) numarası"}
+_PARAMETERS = {
+    "patient": "hasta numarası",
+    "specimen": "numune (tüp) numarası",
+    "istem": "istem alanı (ORD.order_id)",
+    "PT": "hasta alanı (PT.patient_id)",
+}
 
 
 def parameter_words(value: str) -> str:

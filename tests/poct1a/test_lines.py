@@ -202,7 +202,7 @@ async def test_the_line_gives_its_operators(tmp_path: Path, catalog: Catalog) ->
 
 async def test_where_the_tube_is_scanned_into_the_patient_field(tmp_path: Path, catalog: Catalog) -> None:
     scanned = result(3, order="").replace(b"<PT>", b'<PT><PT.patient_id V="26000145"/>')
-    for parameter, expected in (("-", (None, "26000145")), ("PT", ("26000145", None))):
+    for parameter, expected in (("istem", (None, "26000145")), ("PT", ("26000145", None))):
         async with Ward(tmp_path / f"barkod{parameter}", catalog, parametre={"barkod": parameter}) as ward:
             meter = await on_the_line(ward)
             await meter.says(scanned, "ACK AA 3")
