@@ -227,7 +227,8 @@ class HostLink:
             self._events.append(Note("conversation begun anew"))
         self._waiting = None
         self._jobs.clear()
-        self._timers.pop("answer", None)
+        for name in ("answer", "overdue", "quiet", "turn"):
+            self._timers.pop(name, None)
         self._last = b""
         self.hello = poct1a.hello(message)
         wanted = self.hello.timeout
@@ -244,18 +245,23 @@ class HostLink:
             if told.observations:
                 self._timers["overdue"] = now + self._options.overdue
             return
-        if self.state is State.TALKING:  # it tells again what it has while it is being asked
-            return
-        self.state = State.TALKING
-        self._plan(told)
+        if self.state is not State.TALKING:
+            self.state = State.TALKING
+            self._ask(told)
+            self._plan()
+        elif self._waiting is None and not self._jobs:  # it stays on the line and has something new
+            self._ask(told)
 
-    def _plan(self, told: Status) -> None:
-        """What is to be said in this conversation."""
-        options, directives = self._options, self.hello.directives
+    def _ask(self, told: Status) -> None:
+        """Ask for what it has."""
         if told.observations is None or told.observations:
             self._jobs.append(_request("ROBS", "observations"))
-        if options.events and told.events:
+        if self._options.events and told.events:
             self._jobs.append(_request("RDEV", "events"))
+
+    def _plan(self) -> None:
+        """What else is to be said in this conversation."""
+        options, directives = self._options, self.hello.directives
         if options.set_time and "SET_TIME" in directives:
             self._jobs.append(_Job("time", "DTV.R02", [group("DTV", item("DTV.command_cd", "SET_TIME"))]))
         if self._operators is not None and self.hello.takes_operators:

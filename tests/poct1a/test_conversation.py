@@ -100,6 +100,16 @@ def test_two_messages_of_ours_never_leave_together() -> None:
     assert talk.waits(0.06) == ["REQ ROBS"]
 
 
+def test_a_device_that_stays_on_the_line_is_asked_again_when_it_has_something_new() -> None:
+    talk = Talk(end=False)
+    assert greeted(talk, can="") == ["ACK AA 2"]
+    assert talk.hears(status(3)) == ["ACK AA 3"]
+    assert talk.hears(status(4, observations=1)) == ["ACK AA 4", "REQ ROBS"]
+    assert talk.hears(status(5, observations=1)) == ["ACK AA 5"], "it is being asked"
+    talk.hears(result(6))
+    assert talk.hears(end_of_topic(7)) == ["ACK AA 7"]
+
+
 # ---- nothing is acknowledged before it is stored
 
 
@@ -204,6 +214,14 @@ def test_a_new_hello_begins_anew() -> None:
     greeted(talk, observations=3)
     assert talk.hears(hello(20)) == ["ACK AA 20"] and "conversation begun anew" in notes(talk)
     assert talk.hears(status(21, observations=3)) == ["ACK AA 21", "REQ ROBS"]
+
+
+def test_nothing_of_the_old_conversation_is_due_in_the_new_one() -> None:
+    talk = Talk(keep_alive=5.0, overdue=5.0)
+    in_continuous_mode(talk)
+    talk.hears(status(4, observations=1))
+    talk.hears(hello(20))
+    assert talk.waits(20) == []
 
 
 # ---- refusals and silence
