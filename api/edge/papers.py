@@ -51,13 +51,22 @@ def settings_file(name: str, url: str | None) -> str:
 # Başlatma: numune gateway --config gecit.toml
 # Hatlar, cihazlar ve tanımlar merkezden gelir; burada yazılmaz.
 
-ad = "{name}"                        # merkezdeki geçit adı; sertifikanın adı (CN) da budur
-araci = "{address}"   # merkezin aracısı (geçitler için açılan port)
-yetkili = "yetkili.pem"              # merkezin verdiği yetkili sertifikası
-sertifika = "{name}.crt"             # merkezde imzalanan sertifika
-anahtar = "{name}.key"               # bu makinede üretilen anahtar; kimseye verilmez
-veri = "/var/lib/numune-gecit"       # disk kuyruğu ve kopyalar; yalnız bu programın okuyabildiği bir klasör
-sayfa = "127.0.0.1:8090"             # bu makinedeki durum sayfası
+# Merkezdeki geçit adı; sertifikanın adı (CN) da budur
+ad = "{name}"
+
+# Merkezin aracısı: geçitler için açılan adres ve port
+araci = "{address}"
+
+# Merkezin verdiği yetkili sertifikası, merkezde imzalanan sertifika, bu makinede üretilen ve kimseye verilmeyen anahtar
+yetkili = "yetkili.pem"
+sertifika = "{name}.crt"
+anahtar = "{name}.key"
+
+# Disk kuyruğu ve kopyalar: yalnız bu programın okuyabildiği bir klasör
+veri = "/var/lib/numune-gecit"
+
+# Bu makinedeki durum sayfası
+sayfa = "127.0.0.1:8090"
 """
 
 

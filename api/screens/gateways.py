@@ -140,7 +140,6 @@ async def _facts(here: Screen, db: Database, gateway_id: int, message: Markup | 
         "file": settings_file(card.gateway.name, url),
         "steps": certificate_steps(card.gateway.name),
         "rights": BROKER_RIGHTS,
-        "remark": broker_address(url)[1],
         "version": program_version(),
         "manages": here.actor.may(P.INSTRUMENT_MANAGE),
     }

@@ -227,3 +227,80 @@ async def _maps_the_code_and_the_result_derives_itself(page: Page, number: str) 
         await page.wait_for_timeout(250)
     result = order["tests"][0]["result"]
     assert (result["value"], result["unit"]) == ("106", "mg/dL"), result  # 5.9 mmol/L
+
+
+async def test_a_gateway_a_machines_settings_and_work_steps_by_keyboard_alone(numune: Running, desks: Desks) -> None:
+    """Another house is registered and given a line; widths of a machine are written; work is taken back."""
+    page = await desks.sign_in("uzman", "/cihazlar/gecitler")
+    await _registers_a_gateway(page)
+    await _writes_the_settings_of_a_machine(page)
+    order = await desks.places("GLU", "UREA")
+    tube = next(one["barcode"] for one in order["specimens"] if "GLU" in one["tests"])
+    station = asyncio.create_task(
+        numune.simulates("law", 75, "--barcodes", tube, "--unable", "UREA", "--no-results", "--stay", "12")
+    )
+    await _takes_work_back(page, tube)
+    said = await station
+    assert "1 iş adımı alındı, 1 geri çevrildi" in said and "iptal geldi" in said
+
+
+async def _registers_a_gateway(page: Page) -> None:
+    await expect(page.locator("#ask-gateway [name=ad]")).to_be_visible()  # nothing is there yet: the form is open
+    await page.keyboard.press("y")
+    await page.keyboard.type("ilce-devlet")
+    await page.keyboard.press("Tab")
+    await page.keyboard.type("İlçe devlet hastanesi")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#gateways")).to_contain_text("Henüz hiç bağlanmadı")
+    await expect(page.locator("#detail")).to_contain_text("gecit.toml indir")
+    await expect(page.locator("#detail pre").first).to_contain_text('ad = "ilce-devlet"')
+    await shown(page, "9-gecit", guide=True)
+    async with page.expect_download() as loading:
+        await page.get_by_role("link", name="gecit.toml indir").press("Enter")
+    assert 'sertifika = "ilce-devlet.crt"' in (await (await loading.value).path()).read_text()
+
+
+async def _writes_the_settings_of_a_machine(page: Page) -> None:
+    await page.goto(re.sub(r"(https?://[^/]+).*", r"\1", page.url) + "/cihazlar/kur?tanim=beckman-au5800")
+    await page.locator("[name=kod]").focus()
+    await page.keyboard.type("au")
+    await page.keyboard.press("Tab")
+    await page.keyboard.type("AU5800 biyokimya")
+    await page.keyboard.press("Enter")
+    form = page.locator("#line-new")
+    await expect(form).to_contain_text("6 ayar hâlâ belgedeki varsayılanda")
+    await form.locator("[name=adres]").fill("/dev/ttyUSB0")
+    await form.locator("[name=tur]").select_option("seri")
+    await form.locator('[name="gecit"]').select_option("ilce-devlet")
+    await form.locator('[name="parametre.kimlik"]').fill("yirmi")
+    await form.locator('[name="parametre.kimlik"]').press("Enter")
+    await expect(page.locator("#said")).to_contain_text("0 ile 999 arasında")
+    await form.locator('[name="parametre.kimlik"]').fill("14")
+    await form.locator('[name="parametre.kimlik"]').press("Enter")
+    await expect(page.locator("#said")).to_contain_text("au hattı kaydedildi")
+    line = page.locator("section[aria-label='au hattı']")
+    await expect(line).to_contain_text("5 ayar hâlâ belgedeki varsayılanda")
+    await expect(line).to_contain_text("ilce-devlet geçidinde")
+    await expect(line.locator("tr[data-parameter=kimlik]")).to_contain_text("✓ yazıldı")
+    await line.locator("details").first.scroll_into_view_if_needed()
+    await shown(page, "10-ayar", guide=True)
+
+
+async def _takes_work_back(page: Page, tube: str) -> None:
+    await page.goto(re.sub(r"(https?://[^/]+).*", r"\1", page.url) + "/cihazlar/law/isler?hepsi=1")
+    glucose = page.locator("#steps tr", has_text="GLU").filter(has_text=tube)
+    await expect(glucose).to_contain_text("cihaz kabul etti")
+    await expect(page.locator("#steps tr", has_text="UREA").filter(has_text=tube)).to_contain_text("cihaz kabul etmedi")
+    await page.keyboard.press("ArrowDown")
+    await page.keyboard.press("Home")
+    if "GLU" not in await page.locator("#steps tr[aria-selected=true]").inner_text():
+        await page.keyboard.press("ArrowDown")
+    await expect(page.locator("#detail h2")).to_have_text("GLU")
+    await expect(page.locator("#detail")).to_contain_text("yanıtlandı: AA")
+    await shown(page, "11-isler", guide=True)
+    await page.keyboard.press("i")
+    await expect(page.locator("#ask-cancel-step [name=neden]")).to_be_focused()
+    await page.keyboard.type("tüp geri çekildi")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#said")).to_contain_text("İptal istendi")
+    await expect(glucose).to_contain_text("iptal edildi")

@@ -19,13 +19,18 @@ interface Configured {
   ctx: { request: { headers: Record<string, string> } };
 }
 
+/** Somebody has a panel open in this part, or writes there. */
+function isInUse(place: HTMLElement): boolean {
+  return all("[data-panel]:not([hidden])", place).length > 0 || (isWriting(document.activeElement) && place.contains(document.activeElement));
+}
+
 /** Parts of a page that name what they are about are asked for again when that changed. */
 function watchParts(): void {
   onNotes((notes) => {
     for (const place of all("[data-refresh]")) {
       const kinds = (place.dataset["on"] ?? "").split(" ");
       if (!concerns(notes, kinds, place.dataset["order"])) continue;
-      if (all("[data-panel]:not([hidden])", place).length || (isWriting(document.activeElement) && place.contains(document.activeElement))) continue;
+      if (isInUse(place)) continue;
       void renew(place);
     }
   });
@@ -38,7 +43,7 @@ function watchClock(): void {
     seconds += 1;
     for (const place of all("[data-refresh][data-every]")) {
       if (document.hidden || seconds % Number(place.dataset["every"]) !== 0) continue;
-      if (all("[data-panel]:not([hidden])", place).length || (isWriting(document.activeElement) && place.contains(document.activeElement))) continue;
+      if (isInUse(place)) continue;
       void renew(place);
     }
   }, 1000);
@@ -79,13 +84,13 @@ function watchDetails(): void {
     const address = row.dataset["detail"];
     const place = one(row.closest<HTMLElement>("[data-list]")?.dataset["shows"] ?? "#detail");
     if (!address || !place) return;
-    const writes = all("[data-panel]:not([hidden])", place).length || (isWriting(document.activeElement) && place.contains(document.activeElement));
-    if (place.dataset["shown"] === address && writes) return; // the list renewed itself: what is being written stays
+    const busy = (): boolean => place.dataset["shown"] === address && isInUse(place); // what is being written stays
+    if (busy()) return;
     place.dataset["wanted"] = address;
     window.setTimeout(() => {
       if (place.dataset["wanted"] !== address) return;
       void part(address).then((loaded) => {
-        if (place.dataset["wanted"] !== address) return;
+        if (place.dataset["wanted"] !== address || busy()) return;
         place.innerHTML = loaded?.html ?? '<p class="said bad">Bağlantı yok; yeniden deneyin.</p>';
         place.dataset["shown"] = loaded ? address : "";
         htmx.process(place);
