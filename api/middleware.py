@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import MutableMapping
 from typing import Any
@@ -18,6 +19,8 @@ from lis_core.domain.errors import NumuneError
 
 MAX_BODY = 2 * 1024 * 1024
 """Bytes of a request body; an order is below 10 KB."""
+BODY_SECONDS = 60.0
+"""From a request's head to the end of its body."""
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -63,7 +66,7 @@ class SecurityHeaders:
                     headers.setdefault(name, value)
                 headers.setdefault("Cache-Control", "no-cache" if static else "no-store")
                 if scope["scheme"] == "https":
-                    headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+                    headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
             await send(message)
 
         await self.app(scope, receive, with_headers)
@@ -149,9 +152,16 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         try:
-            body = None if self._announced_too_large(scope) else await self._read(receive)
+            async with asyncio.timeout(BODY_SECONDS):
+                body = None if self._announced_too_large(scope) else await self._read(receive)
         except ClientDisconnect:
             return  # half a form must never be taken for a whole one
+        except TimeoutError:
+            late = answer(
+                Request(scope), NumuneError(errors.TOO_SLOW, seconds=int(BODY_SECONDS)), {"Connection": "close"}
+            )
+            await late(scope, receive, send)
+            return
         if body is None:
             refusal = NumuneError(errors.TOO_LARGE, limit=f"{self.limit // 1024} KB")
             response = answer(Request(scope), refusal, {"Connection": "close"})

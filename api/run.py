@@ -17,10 +17,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import psycopg
 from sqlalchemy.exc import OperationalError
 
 from api.apart import GatewayProcess
 from api.app import create_app
+from api.claim import claimed
 from api.definitions import Definitions
 from api.edge.broker import Broker, broker_files
 from api.edge.centre import Centre
@@ -30,6 +32,7 @@ from api.linebook import line_report
 from api.live import LiveHub
 from api.metrics import watch_ingest
 from api.serve import WebServer
+from api.web_port import check_exposure
 from drivers.gateway.gateway import Gateway
 from drivers.gateway.handover import FromGateways, ToCore
 from drivers.gateway.line import LineSpec
@@ -62,6 +65,9 @@ ROLES = ("gateway", "core", "web")
 DEMO_USERS = ("teknisyen", "uzman", "hekim", "ailehekimi", "kabul", "yonetici")
 STATUS_SECONDS = 1.0
 LINES_SECONDS = 3.0
+DATABASE_SECONDS = 60.0
+"""How long a start waits for a database that does not answer yet."""
+SERVER_SECONDS = 1.0
 ALL_LINES_TURNS = 30
 
 
@@ -99,9 +105,11 @@ def command(argv: list[str]) -> int:
     logging.basicConfig(level=os.environ.get("NUMUNE_LOG", "WARNING"), format="%(asctime)s %(levelname)s %(message)s")
     try:
         settings = Settings.from_environment()
+        if "web" in roles:
+            check_exposure(settings)
         options = Options(roles, arguments.demo, not arguments.no_instruments, arguments.apart, arguments.with_parent)
         _loop_runner(run(settings, options))
-    except (ValueError, OSError, OperationalError) as error:
+    except (ValueError, OSError, OperationalError, psycopg.OperationalError) as error:
         print(f"numune: başlatılamadı: {str(error).splitlines()[0]}", file=sys.stderr)
         return 1
     return 0
@@ -159,17 +167,50 @@ def _settle_memory() -> None:
 async def assembled(settings: Settings, options: Options) -> AsyncIterator[House]:
     """Everything built and started; leaving the block ends it in the opposite order."""
     async with AsyncExitStack() as stack:
+        stack.enter_context(
+            claimed(settings.data_dir, options.roles, f"http://{settings.http_host}:{settings.http_port}/")
+        )
         server = EmbeddedServer(settings.data_dir / "pg") if settings.database_url is None else None
         if server is not None:
             await asyncio.to_thread(server.start)
             stack.push_async_callback(asyncio.to_thread, server.stop)
         urls = urls_of(settings, server)
+        await _when_it_answers(urls.owner)
         await asyncio.to_thread(upgrade, urls.owner)
         database = Database(urls.application)
         stack.push_async_callback(database.close)
         house = House(settings, options, database, urls.application)
         await house.start(stack)
+        if server is not None:
+            house.watch(server)
         yield house
+
+
+async def _when_it_answers(url: str) -> None:
+    """Wait for a database that is just starting or recovering (a power cut ends both, and both begin together).
+
+    Raises psycopg.OperationalError where it does not come within `DATABASE_SECONDS`.
+    """
+    loop = asyncio.get_running_loop()
+    until = loop.time() + DATABASE_SECONDS
+    said = False
+    while True:
+        try:
+            await asyncio.to_thread(lambda: psycopg.connect(url, connect_timeout=5).close())
+            return
+        except psycopg.OperationalError as error:
+            if loop.time() > until or not _may_pass(error):
+                raise
+            if not said:
+                print(f"Veritabanı henüz yanıt vermiyor ({str(error).splitlines()[0]}); bekleniyor ...", flush=True)
+                said = True
+        await asyncio.sleep(0.5)
+
+
+def _may_pass(error: psycopg.OperationalError) -> bool:
+    """Not a wrong password or a database that does not exist: those stay."""
+    words = str(error)
+    return "authentication" not in words and "does not exist" not in words
 
 
 class House:
@@ -282,6 +323,19 @@ class House:
             for row in await active_lines(self.database)
         ]
 
+    def watch(self, server: EmbeddedServer) -> None:
+        """The embedded server is ours to keep alive: nobody else would start it again."""
+        self._task(self._keep_server(server))
+
+    async def _keep_server(self, server: EmbeddedServer) -> None:
+        while True:
+            await asyncio.sleep(SERVER_SECONDS)
+            try:
+                if await asyncio.to_thread(server.revive):
+                    log.error("embedded database had died; it runs again", extra={"action": "database_revived"})
+            except OSError:
+                log.exception("embedded database does not start", extra={"action": "database_dead"})
+
     async def _watch_lines(self) -> None:
         """A line changed on screen opens, closes or reopens here, without a restart."""
         assert self.gateway is not None
@@ -321,7 +375,15 @@ class House:
 
     async def _start_web(self, stack: AsyncExitStack) -> None:
         app = create_app(self.database, self.settings, LiveHub(self.database), self.gateway)
-        self.web = WebServer(app, self.settings.http_host, self.settings.http_port)
+        chosen = self.settings
+        self.web = WebServer(
+            app,
+            chosen.http_host,
+            chosen.http_port,
+            certificate=chosen.http_certificate,
+            key=chosen.http_key,
+            proxies=chosen.http_proxies or ("127.0.0.1",),
+        )
         task = self._task(self.web.serve())
         stack.push_async_callback(self._stop_web, task)
         while not self.web.started and not task.done():  # noqa: ASYNC110 - uvicorn has no event for it
@@ -352,7 +414,8 @@ class House:
     def announce(self) -> None:
         """Where to look, and with which names."""
         if "web" in self.options.roles:
-            print(f"\nNumune çalışıyor: http://{self.settings.http_host}:{self.settings.http_port}/", flush=True)
+            scheme = "https" if self.settings.http_certificate else "http"
+            print(f"\nNumune çalışıyor: {scheme}://{self.settings.http_host}:{self.settings.http_port}/", flush=True)
         if self.gateway is not None:
             for name, book in self.gateway.lines.items():
                 print(f"  hat {name:<12} {book.spec.address:<22} {book.spec.definition}", flush=True)

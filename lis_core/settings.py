@@ -26,6 +26,11 @@ class Settings:
     data_dir: Path = Path("data")
     http_host: str = "127.0.0.1"
     http_port: int = 8000
+    http_certificate: Path | None = None
+    """TLS of the web port; None = plain, which is only allowed on this machine or behind a named proxy."""
+    http_key: Path | None = None
+    http_proxies: tuple[str, ...] = ()
+    """Proxies before the web port: they do the TLS, and their word on the client's address is believed."""
     mqtt_url: str | None = None
     config: dict[str, Any] = field(default_factory=dict)
     demo_password: str | None = None
@@ -51,6 +56,9 @@ class Settings:
             data_dir=Path(env.get("NUMUNE_DATA_DIR") or "data").resolve(),
             http_host=host or "127.0.0.1",
             http_port=http_port,
+            http_certificate=Path(file) if (file := env.get("NUMUNE_HTTP_CERTIFICATE")) else None,
+            http_key=Path(file) if (file := env.get("NUMUNE_HTTP_KEY")) else None,
+            http_proxies=tuple(word.strip() for word in env.get("NUMUNE_HTTP_PROXY", "").split(",") if word.strip()),
             mqtt_url=env.get("NUMUNE_MQTT_URL") or None,
             config=config,
             demo_password=env.get("NUMUNE_DEMO_PASSWORD") or None,

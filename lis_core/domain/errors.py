@@ -87,6 +87,7 @@ INTERNAL = _kind(
 )
 DATABASE_DOWN = _kind(8, 503, "Veritabanına ulaşılamıyor. Birkaç saniye sonra yeniden deneyin.")
 TOO_MANY_ATTEMPTS = _kind(9, 429, "Çok sayıda hatalı deneme yapıldı. {seconds} saniye sonra yeniden deneyin.")
+TOO_SLOW = _kind(12, 408, "Gönderilen içerik {seconds} saniyede tamamlanmadı; hattı denetleyip yeniden gönderin.")
 BAD_FORM_TOKEN = _kind(10, 403, "Sayfanın güvenlik anahtarı geçersiz. Sayfayı yenileyip işlemi yineleyin.")
 METHOD_NOT_ALLOWED = _kind(11, 405, "Bu adres {method} isteğini kabul etmez ({allowed}).")
 
