@@ -187,6 +187,6 @@ def likely_sensitive(code: str, name: str) -> bool:
 
 
 _SENSITIVE = (
-    " hiv", "antihiv", "aids", " hbs", "hbsag", " hcv", "antihcv", "vdrl", " rpr", "tpha", "sifiliz", "syphilis",
-    "hepatit", "genetik", "karyotip", "babalik", "tuberkul", " pcr", "uyusturucu", "madde", "toksikoloji",
+    " hiv", "antihiv", "aids", "hbsag", "hbeag", "hbc", " hbv", " hcv", "antihcv", "vdrl", " rpr", "tpha", "sifiliz",
+    "syphilis", "hepatit", "genetik", "karyotip", "babalik", "tuberkul", " pcr", "uyusturucu", "madde", "toksikoloji",
 )  # fmt: skip

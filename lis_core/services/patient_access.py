@@ -80,6 +80,11 @@ def patient_actor(address: str) -> Actor:
     )
 
 
+def plain_number(text: str) -> str:
+    """An order number as typed or scanned; letters that no number has are left out, the database never sees them."""
+    return "".join(sign for sign in clean_scan(text) if sign.isalnum())[:18]
+
+
 def code_digest(box: SecretBox, order_id: int, code: str) -> bytes:
     """What is stored of a code. The order is in it: a row copied to another order opens nothing."""
     return box.digest(plain_code(code), f"hasta belgesi {order_id}")
@@ -99,7 +104,7 @@ async def enter(db: Database, claim: Claim, visitor: Visitor, box: SecretBox) ->
         await _note_blocked(db, actor)
         raise
     async with db.reading() as session:
-        found = await _found(session, clean_scan(claim.number))
+        found = await _found(session, plain_number(claim.number))
     async with db.work(actor) as work:
         verdict = _judge(found, claim, box, work.now)
         secret = None
@@ -140,7 +145,7 @@ def _counters(claim: Claim, address: str, rules: PatientPageRules, box: SecretBo
 
     return [
         Counter(PATIENT, place, slowed, shared=True),
-        Counter(name("istem", clean_scan(claim.number)[:40]), place, locked),
+        Counter(name("istem", plain_number(claim.number)), place, locked),
         Counter(name("kimlik", plain_identity(claim.identity)), place, locked),
     ]
 
@@ -178,7 +183,7 @@ async def _found(session: AsyncSession, number: str) -> _Found | None:
         select(Order, Patient, AccessSlip, refuses_internet())
         .join(Patient, Patient.id == Order.patient_id)
         .outerjoin(AccessSlip, (AccessSlip.order_id == Order.id) & AccessSlip.ended_at.is_(None))
-        .where(Order.number == number[:18])
+        .where(Order.number == number)
     )
     row = (await session.execute(question)).tuples().one_or_none()
     return None if row is None else _Found(*row)

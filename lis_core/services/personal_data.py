@@ -45,8 +45,11 @@ PARTS: dict[str, tuple[str, str]] = {
     ),
     "tetkikler": (
         "Tetkikler ve onaylı sonuçlar",
-        "select i.numune_numarasi, k.tetkik_kisa_kodu, k.tetkik_adi, t.tetkik_durumu, s.tetkik_sonucu, "
-        "s.tetkik_sonucu_birimi, s.tetkik_sonucu_referans_degeri, s.tetkik_sonucu_durumu, s.calisma_bitis_zamani, "
+        "select i.numune_numarasi, k.tetkik_kisa_kodu, k.tetkik_adi, t.tetkik_durumu, "
+        "case when k.gizli_mi then '(gizli tetkik: kodlu raporda verilir)' else s.tetkik_sonucu end as tetkik_sonucu, "
+        "s.tetkik_sonucu_birimi, case when not k.gizli_mi then s.tetkik_sonucu_referans_degeri end "
+        "as tetkik_sonucu_referans_degeri, case when not k.gizli_mi then s.tetkik_sonucu_durumu end "
+        "as tetkik_sonucu_durumu, s.calisma_bitis_zamani, "
         "s.sonuc_zamani from istem_tetkik t join tetkik_istem i using (tetkik_istem_kodu) "
         "join tetkik k on k.tetkik_kodu = t.tetkik_kodu left join tetkik_sonuc s on "
         "s.tetkik_sonuc_kodu = t.tetkik_sonuc_kodu and t.tetkik_durumu = 'klinik_onayli' "
@@ -73,7 +76,8 @@ PARTS: dict[str, tuple[str, str]] = {
     "erisimler": (
         "Kayıtlarına erişimler",
         "select zaman, islem, nesne_turu, nesne_kodu from denetim where hastalar && cast(:ids as bigint[]) "
-        "and islem in ('goruntuledi', 'acil_baski', 'veri_dokumu', 'acil_erisim') order by zaman",
+        "and islem in ('goruntuledi', 'acil_baski', 'veri_dokumu', 'acil_erisim', "
+        "'hasta_girisi', 'hasta_belgesi') order by zaman",
     ),
     "acil_erisimler": (
         "Acil erişimler",

@@ -124,6 +124,8 @@ async def wrong_ways(ward: Ward) -> dict[str, tuple[Ordered, dict[str, str]]]:
         "he does not want it": (unwilling, {}),
         "his identity was erased": (erased, {}),
         "nothing at all": (Ordered("", ""), {}),
+        "letters that no database takes": (mine, {"numara": "\x00'--", "kimlik": "\x00", "kod": "\ud7ff\x00"}),
+        "far too much": (mine, {"numara": mine.number + "9" * 5000, "kimlik": "1" * 5000, "kod": "A" * 5000}),
     }
 
 
