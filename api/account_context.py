@@ -66,7 +66,7 @@ def visitor_of(request: Request) -> Visitor:
     return Visitor(
         client_address(request),
         request.headers.get("user-agent", "")[:LONGEST_AGENT],
-        request.cookies.get(DEVICE_COOKIE, "")[:100],
+        read_cookie(request, DEVICE_COOKIE, "/giris")[:100],
     )
 
 
@@ -86,16 +86,38 @@ def is_secure(request: Request) -> bool:
     return request.url.scheme == "https" or rules_of(request).adres.startswith("https://")
 
 
+def cookie_name(request: Request, name: str, path: str = "/") -> str:
+    """The name that a cookie has here: over TLS with the prefix that lets only a TLS page of this very host set it.
+
+    Without it somebody on a neighbouring host, or on the way where a page came without TLS, could plant one.
+    """
+    if not is_secure(request):
+        return name
+    return f"__Host-{name}" if path == "/" else f"__Secure-{name}"
+
+
+def read_cookie(request: Request, name: str, path: str = "/") -> str:
+    """What the browser brought; empty without one."""
+    return request.cookies.get(cookie_name(request, name, path), "")
+
+
+def forget_cookie(request: Request, response: Response, name: str, path: str = "/") -> None:
+    """Take a cookie back; a browser obeys only when the prefix's rules are kept here too."""
+    named = cookie_name(request, name, path)
+    response.delete_cookie(named, path=path, secure=is_secure(request), httponly=True)
+
+
 def set_session_cookie(request: Request, response: Response, secret: str) -> None:
     """The cookie of a session: gone with the browser, never readable by scripts, never sent by other sites' forms."""
-    response.set_cookie(SESSION_COOKIE, secret, httponly=True, samesite="lax", secure=is_secure(request), path="/")
+    name = cookie_name(request, SESSION_COOKIE)
+    response.set_cookie(name, secret, httponly=True, samesite="lax", secure=is_secure(request), path="/")
 
 
 def set_device_cookie(request: Request, response: Response, secret: str | None) -> None:
     """The cookie of a known browser, sent only to the pages of signing in."""
     if secret is not None:
         response.set_cookie(
-            DEVICE_COOKIE,
+            cookie_name(request, DEVICE_COOKIE, "/giris"),
             secret,
             max_age=DEVICE_SECONDS,
             httponly=True,

@@ -11,6 +11,8 @@ from fastapi import Depends, Request, Response
 
 from api.account_context import (
     SESSION_COOKIE,
+    forget_cookie,
+    read_cookie,
     rules_of,
     set_device_cookie,
     set_session_cookie,
@@ -77,7 +79,7 @@ async def held_session(request: Request) -> Held | None:
     """The session of this browser, finished or not."""
     if request.headers.get("authorization"):
         return None  # a wrong token is refused; it never falls back to whoever sits at this browser
-    secret = request.cookies.get(SESSION_COOKIE)
+    secret = read_cookie(request, SESSION_COOKIE)
     if not secret:
         return None
     idle = IDLE_HEADER in request.headers or request.url.path == "/olay"
@@ -152,9 +154,10 @@ def let_in(request: Request, response: Response, entered: Entered) -> None:
 
 async def sign_out(request: Request, response: Response) -> None:
     """End the session of this browser, if it has one; the handler must depend on `signed_in` (form token)."""
-    if secret := request.cookies.get(SESSION_COOKIE):
+    if secret := read_cookie(request, SESSION_COOKIE):
         await users.sign_out(database_of(request), secret)
-    response.delete_cookie(SESSION_COOKIE, path="/")
+    forget_cookie(request, response, SESSION_COOKIE)
+    response.headers["Clear-Site-Data"] = '"cache", "storage"'  # the next person at this PC finds nothing of his pages
 
 
 def from_own_page(request: Request) -> bool:

@@ -20,7 +20,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.access import public
-from api.account_context import box_of, is_secure, visitor_of
+from api.account_context import box_of, cookie_name, forget_cookie, is_secure, read_cookie, visitor_of
 from api.auth import from_own_page
 from api.context import Db, database_of
 from api.metrics import REPORTS
@@ -97,7 +97,8 @@ async def come_in(request: Request, db: Db, numara: Typed = "", kimlik: Typed = 
         return await _refused(request, db, refusal, started)
     await _not_sooner(started)
     response = RedirectResponse(f"{PATH}/istem", status_code=303, headers=dict(HEADERS))
-    response.set_cookie(COOKIE, secret, httponly=True, samesite="strict", secure=is_secure(request), path=PATH)
+    name = cookie_name(request, COOKIE, PATH)
+    response.set_cookie(name, secret, httponly=True, samesite="strict", secure=is_secure(request), path=PATH)
     return response
 
 
@@ -135,7 +136,7 @@ async def _laboratory(session: AsyncSession) -> str:
 
 
 async def _visit(request: Request) -> Visit | None:
-    secret = request.cookies.get(COOKIE)
+    secret = read_cookie(request, COOKIE, PATH)
     return await visit_behind(database_of(request), secret[:100], visitor_of(request)) if secret else None
 
 
@@ -144,9 +145,9 @@ OpenVisit = Annotated[Visit | None, Depends(_visit)]
 
 def _outside(request: Request) -> Response:
     """No visit, or one that has ended: the form, whatever was asked for."""
-    had = "?bitti=1" if request.cookies.get(COOKIE) else ""
+    had = "?bitti=1" if read_cookie(request, COOKIE, PATH) else ""
     response = RedirectResponse(PATH + had, status_code=303, headers=dict(HEADERS))
-    response.delete_cookie(COOKIE, path=PATH)
+    forget_cookie(request, response, COOKIE, PATH)
     return response
 
 
@@ -243,7 +244,7 @@ async def go(request: Request, db: Db, visit: OpenVisit, form: Annotated[str, Fo
     if visit is not None:
         if not hmac.compare_digest(form.encode(), visit.form_token.encode()):
             raise NumuneError(errors.BAD_FORM_TOKEN)
-        await leave(db, request.cookies[COOKIE], visitor_of(request), visit)
+        await leave(db, read_cookie(request, COOKIE, PATH), visitor_of(request), visit)
     response = RedirectResponse(PATH, status_code=303, headers=dict(HEADERS))
-    response.delete_cookie(COOKIE, path=PATH)
+    forget_cookie(request, response, COOKIE, PATH)
     return response

@@ -8,7 +8,17 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import RedirectResponse, Response
 
 from api.access import public
-from api.account_context import SIGN_ON_COOKIE, address_of, is_secure, rules_of, sign_on_of, visitor_of
+from api.account_context import (
+    SIGN_ON_COOKIE,
+    address_of,
+    cookie_name,
+    forget_cookie,
+    is_secure,
+    read_cookie,
+    rules_of,
+    sign_on_of,
+    visitor_of,
+)
 from api.auth import held_session, safe_target
 from api.context import Db
 from api.screens.steps import onward
@@ -35,7 +45,7 @@ def gone_to(request: Request, key: str, started: Started) -> Response:
     """The way to the provider. The cookie comes back to the answer's address only."""
     response = RedirectResponse(started.url, status_code=303)
     response.set_cookie(
-        SIGN_ON_COOKIE,
+        cookie_name(request, SIGN_ON_COOKIE, f"/giris/tek/{key}"),
         started.secret,
         max_age=COOKIE_SECONDS,
         httponly=True,
@@ -76,7 +86,9 @@ async def back(request: Request, db: Db, key: str) -> Response:
         return RedirectResponse("/giris", status_code=303)
     linking = False
     try:
-        identity = await known.finish(db, dict(request.query_params), request.cookies.get(SIGN_ON_COOKIE, ""))
+        identity = await known.finish(
+            db, dict(request.query_params), read_cookie(request, SIGN_ON_COOKIE, f"/giris/tek/{key}")
+        )
         linking = identity.purpose.startswith(LINK)
         if linking:
             response = await _offered(request, db, identity)
@@ -85,7 +97,7 @@ async def back(request: Request, db: Db, key: str) -> Response:
             response = onward(request, entered, identity.wanted)
     except NumuneError as refusal:
         response = refused(refusal, account=linking)
-    response.delete_cookie(SIGN_ON_COOKIE, path=f"/giris/tek/{key}")
+    forget_cookie(request, response, SIGN_ON_COOKIE, f"/giris/tek/{key}")
     return response
 
 
