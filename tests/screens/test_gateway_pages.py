@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select, text
 
+from api.edge.gateway import EdgeSettings
+from api.edge.papers import BROKER_RIGHTS, broker_address, settings_file
 from drivers.definition import load_catalog
 from lis_core.domain.edge import EdgeStatus
 from lis_core.services.gateways import configuration, record_status
@@ -154,3 +157,35 @@ async def test_a_watched_folder_is_set_up_with_its_waiting_time_and_file_names(s
     async with lab.reading() as session:
         saved = await session.scalar(text("select ayarlar from baglanti where baglanti_adi = 'dosya'"))
     assert saved == {"bekleme": 10.0, "desenler": ["*.csv", "*.xlsx"]}
+
+
+async def test_the_two_lines_of_a_law_analyser_are_set_up_on_screen_in_one_house(site: Site, lab: Database) -> None:
+    chief = await site.as_("uzman")
+    await chief.post("/cihazlar/gecitler", ad="ilce-devlet")
+    await chief.post("/cihazlar/kur", kod="kim", ad="LAW cihazı", tanim="generic-law")
+    asks = {"ad": "kim", "tur": "tcp-sunucu", "adres": "0.0.0.0:5002", "is_hatti": "kim-is", "is_dagitimi": "yayin"}
+    assert "önce o hattı ekleyin" in (await chief.post("/cihazlar/kim/hat", **asks)).text
+    work = {"ad": "kim-is", "tur": "tcp-istemci", "adres": "10.0.0.22:5003"}
+    assert (await chief.post("/cihazlar/kim/hat", **work, gecit="ilce-devlet")).status_code == 200
+    assert "aynı geçitte olmalı" in (await chief.post("/cihazlar/kim/hat", **asks)).text
+    assert (await chief.post("/cihazlar/kim/hat", **asks, gecit="ilce-devlet")).status_code == 200
+    told = await configuration(lab, "ilce-devlet", {})
+    assert {line.name: line.settings for line in told.lines} == {
+        "kim": {"is_hatti": "kim-is", "is_dagitimi": "yayin"}, "kim-is": {},
+    }  # fmt: skip
+
+
+def test_the_guide_gives_the_broker_the_rights_that_were_tried() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "isletme-kilavuzu.md").read_text(encoding="utf-8")
+    assert all(f"   {line}\n" in guide for line in BROKER_RIGHTS.splitlines())
+
+
+def test_papers_name_the_broker_as_a_gateway_reaches_it_and_never_its_password(tmp_path: Path) -> None:
+    paper = settings_file("ilce-devlet", "mqtts://merkez:gizli-parola@araci.ornek:8883")
+    assert 'araci = "mqtts://araci.ornek:8883"' in paper and "gizli" not in paper
+    assert "dışarıdan ulaşacağı" in broker_address("mqtt://127.0.0.1:1883")[1]
+    assert "şifresiz" in broker_address("mqtt://araci.ornek")[1]
+    assert "NUMUNE_MQTT_URL" in broker_address(None)[1]
+    (tmp_path / "gecit.toml").write_text(paper, encoding="utf-8")
+    settings = EdgeSettings.read(tmp_path / "gecit.toml")
+    assert settings.name == "ilce-devlet" and settings.broker.key == tmp_path / "ilce-devlet.key"
