@@ -91,6 +91,11 @@ class ReferenceRange:
         object.__setattr__(self, "_numeric", any(limit is not None for limit in limits.values()))
 
     @property
+    def numeric(self) -> bool:
+        """Whether it has a limit to hold numbers against; else it only knows expected texts."""
+        return self._numeric
+
+    @property
     def depends_on_age(self) -> bool:
         """False for a band that holds for everyone alive."""
         return self.age_from_days > 0 or (self.age_to_days is not None and self.age_to_days < ANY_AGE_DAYS)

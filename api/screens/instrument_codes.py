@@ -123,12 +123,12 @@ async def _mapping_of(here: Screen, instrument: str = "") -> MappingData:
 
 
 def _translations(written: str) -> dict[str, str]:
-    """`negative = Negatif`, one a line. Raises INVALID_INPUT."""
+    """`negative = Negatif`, one a line; `>= 1.0 = POZİTİF` interprets numbers. Raises INVALID_INPUT."""
     found: dict[str, str] = {}
     for line in written.splitlines():
         if not line.strip():
             continue
-        theirs, mark, ours = line.partition("=")
+        theirs, mark, ours = line.rpartition("=") if line.lstrip()[:1] in "<>≤≥=" else line.partition("=")
         if not mark or not theirs.strip() or not ours.strip():
             raise NumuneError(errors.INVALID_INPUT, problem=f"çeviri “cihazdaki = bizdeki” biçiminde olmalı: {line}")
         found[theirs.strip()] = ours.strip()

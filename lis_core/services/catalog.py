@@ -27,6 +27,7 @@ from lis_core.storage.tables import (
     TubeType,
     WorkGroup,
 )
+from rules.interpretation import CutOff, cut_off, cut_offs_of
 from rules.reference import RangeBook, ReferenceRange
 from rules.values import fold
 
@@ -107,6 +108,8 @@ class CodeMapping:
     translations: Mapping[str, str]
     factor: Decimal | None
     unit: str
+    cut_offs: tuple[CutOff, ...] = ()
+    """Numbers that get a word: those of its translations that state a comparison (`< 1.0` = NEGATİF)."""
 
 
 _NOTHING: Mapping[str, CodeMapping] = MappingProxyType({})
@@ -245,9 +248,12 @@ def _mappings(
             incoming=row.incoming,
             outgoing=row.outgoing,
             materials=frozenset(row.materials) or tests[row.test_id].materials,
-            translations=MappingProxyType({fold(theirs): ours for theirs, ours in row.translations.items()}),
+            translations=MappingProxyType(
+                {fold(theirs): ours for theirs, ours in row.translations.items() if cut_off(theirs, ours) is None}
+            ),
             factor=Decimal(row.factor) if row.factor else None,
             unit=row.unit or "",
+            cut_offs=cut_offs_of(row.translations.items()),
         )
         by_instrument.setdefault(row.instrument_id, {})[row.incoming] = mapping
         of_test.setdefault(row.test_id, []).append(mapping)

@@ -19,6 +19,7 @@ from lis_core.services.catalog import catalog
 from lis_core.services.rederive import rederive_later
 from lis_core.storage.database import Work
 from lis_core.storage.tables import Connection, EdgeGateway, Instrument, InstrumentTest, Material, OrderedTest, Unit
+from rules.interpretation import cut_off_problems, cut_offs_of
 
 LINE_KINDS = ("tcp-sunucu", "tcp-istemci", "seri", "klasor")
 PROTOCOLS = ("astm", "hl7", "metin", "tablo", "poct1a")
@@ -194,6 +195,8 @@ async def save_mapping(work: Work, data: MappingData) -> InstrumentTest:
         raise NumuneError(errors.UNKNOWN_TEST, codes=data.test)
     instrument = await _instrument(work, data.instrument)
     await _check_materials(work, data.materials, test.materials)
+    if problems := cut_off_problems(cut_offs_of(data.translations.items())):
+        raise NumuneError(errors.INVALID_INPUT, problem=problems[0])
     wanted = {
         "test_id": test.id,
         "outgoing": data.incoming.strip() if data.outgoing is None else data.outgoing.strip(),

@@ -7,7 +7,7 @@ passes, W warns, H holds, N not applicable; "r": rule/version; "why": one Turkis
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Context, Decimal
@@ -22,6 +22,8 @@ from lis_core.domain.states import TestState
 from lis_core.services.catalog import CatalogTest, CodeMapping
 from lis_core.storage.database import Work
 from lis_core.storage.tables import Order, OrderedTest, Patient, Result
+from rules.interpretation import RULE as INTERPRETATION
+from rules.interpretation import CutOff, interpret
 from rules.reference import PatientFacts, RangeBook, flag_result, reference_text
 from rules.titre import RULE as TITRE
 from rules.titre import compared, is_titre_unit
@@ -39,7 +41,8 @@ _EXACT = Context(prec=300)
 class Judged:
     """What is stored and shown of one measurement.
 
-    value: the reported text. number: its value where the text is a plain number. flag: D, Y, P!, A or "".
+    value: the reported text. number: its value where the text is a plain number, or a word that stands for one.
+    flag: D, Y, P!, A or "".
     reference: the range as printed that day. range_id: the row that judged.
     """
 
@@ -81,7 +84,22 @@ def judge(
             )
         )
         reading = converted
-    return _flagged(reading, test, unit, facts, on, book, decisions)
+    word = _interpreted(reading, mapping.cut_offs, decisions) if mapping.cut_offs else ""
+    return _flagged(reading, test, unit, facts, on, book, decisions, word)
+
+
+def _interpreted(reading: Reading, cut_offs: Sequence[CutOff], decisions: list[dict[str, Any]]) -> str:
+    """The word that the laboratory's cut-offs give a number, a bound or a titre (9.6.4); "" for none, and then held."""
+    measured = compared(reading)
+    if measured.number is None and measured.bound is None:
+        return ""
+    told = interpret(measured, cut_offs)
+    shown = reading.text.strip()
+    if told.word:
+        decisions.append(decision(INTERPRETATION, f"{shown}, {told.reason}: {told.word}"))
+    elif told.doubtful:
+        decisions.append(decision(INTERPRETATION, f"{shown} yorumlanmadı: {told.reason}", Outcome.HOLDS))
+    return told.word
 
 
 def judge_value(test: CatalogTest, text: str, facts: PatientFacts, on: date, book: RangeBook) -> Judged:
@@ -104,15 +122,19 @@ def _flagged(
     on: date,
     book: RangeBook,
     decisions: list[dict[str, Any]],
+    word: str = "",
 ) -> Judged:
+    """word: what is reported instead of the number. A range of numbers judges the number, one of texts the word."""
     titre = compared(reading) if is_titre_unit(test.unit) else reading
     if titre is not reading:  # the limits of a titre are reciprocals; what is stored and shown stays the titre
         decisions.append(decision(TITRE, f"{reading.text.strip()} titresi, sınırlarla tersine göre karşılaştırıldı"))
-    flagged = flag_result(titre, book.find(test.id, facts, on), test=test.code)
+    choice = book.find(test.id, facts, on)
+    by_word = word and choice.range is not None and not choice.range.numeric
+    flagged = flag_result(Reading(word, None) if by_word else titre, choice, test=test.code)
     chosen = flagged.range
     decisions.append(flagged.verdict.as_dict())
     return Judged(
-        value=reading.text.strip(),
+        value=word or reading.text.strip(),
         number=reading.number,
         unit=unit,
         flag=flagged.flag,

@@ -34,6 +34,7 @@ from lis_core.services.result_rows import Judged, judge, judge_value
 from lis_core.services.routing import answer_query
 from lis_core.storage.database import Database
 from lis_core.storage.tables import RawMessage, Result, Test
+from rules.interpretation import cut_offs_of
 from rules.reference import PatientFacts, RangeBook, ReferenceRange
 from tests.services import steps
 
@@ -157,6 +158,60 @@ def test_a_titre_is_shown_as_a_titre_and_judged_by_its_reciprocal(
     assert found.decisions[-2]["r"] == "TITRE/1"
     typed = judge_value(ANA, sent, NOBODY, TODAY, BOOK)
     assert (typed.value, typed.number, typed.flag) == (sent, None, flag)
+
+
+ELISA = replace(PLAIN, cut_offs=cut_offs_of([("< 1.0", "Negatif"), (">= 1.0", "Pozitif")]))
+
+
+@pytest.mark.parametrize(
+    ("sent", "value", "number", "flag"),
+    [("0.43", "Negatif", "0.43", ""), ("5.20", "Pozitif", "5.20", "A"), ("<0.05", "Negatif", None, ""),
+     (">0.5", ">0.5", None, ""), ("reaktif", "reaktif", None, "A")],
+)  # fmt: skip
+def test_a_number_is_reported_as_the_word_of_its_cut_off_and_kept(
+    sent: str, value: str, number: str | None, flag: str
+) -> None:
+    found = judged(sent, ELISA, NITRITE)
+    assert (found.value, found.number, found.flag) == (value, None if number is None else Decimal(number), flag)
+
+
+def test_a_range_of_numbers_judges_the_number_behind_the_word() -> None:
+    found = judged("120", ELISA)
+    assert (found.value, found.number, found.flag) == ("Pozitif", Decimal(120), "Y")
+    assert [decision["r"] for decision in found.decisions] == ["YORUM/1", "REF/1"]
+
+
+def test_what_the_cut_offs_leave_open_waits_for_a_person() -> None:
+    doubtful = judged(">0.5", ELISA, NITRITE).decisions
+    assert doubtful[0] == {
+        "o": "H",
+        "r": "YORUM/1",
+        "why": ">0.5 yorumlanmadı: sınırın iki yanı da olabilir",
+        "saw": {},
+    }
+
+
+@pytest.mark.clause("9.6.4b")
+async def test_an_elisa_reading_is_taken_in_interpreted(lab: Database) -> None:
+    """The rule value of the laboratory is 1.0; the number stays beside the word, the raw text in the message."""
+    mapping = MappingData(
+        instrument="genel", test="HBSAG", incoming="HBSAG", translations={"< 1.0": "NEGATİF", ">= 1.0": "POZİTİF"}
+    )
+    async with lab.work(await steps.user(lab, "uzman")) as work:
+        await save_mapping(work, mapping)
+    found = {}
+    for sent in ("0.43", "5.20"):
+        placed = await steps.order(lab, ["HBSAG"])
+        await steps.analyser_sends(lab, "genel", placed.number, "HBSAG", sent)
+        async with lab.reading() as session:
+            ordered = await steps.ordered_test(lab, placed.number, "HBSAG")
+            result = await session.get_one(Result, ordered.result_id)
+            found[sent] = (result.value, result.number, result.instrument_value)
+
+    assert found == {"0.43": ("NEGATİF", Decimal("0.43"), "0.43"), "5.20": ("POZİTİF", Decimal("5.20"), "5.20")}
+    with pytest.raises(NumuneError, match="çelişiyor"):
+        async with lab.work(await steps.user(lab, "uzman")) as work:
+            await save_mapping(work, replace(mapping, translations={"< 2": "NEGATİF", "> 1": "POZİTİF"}))
 
 
 def test_a_titre_for_a_test_that_gives_none_waits_for_a_person() -> None:
