@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from api.screens import words
+from api.screens.work_steps import STATES as STEP_STATES
 from lis_core.domain.permissions import REGISTRY
 from lis_core.domain.states import Priority, TestState, TubeState
 from lis_core.services.ingest_match import Cause
@@ -57,6 +58,11 @@ def states() -> Iterator[str]:
     yield table(
         "code | screen | database (`neden`)",
         ((f"`{c.name}`", words.CAUSES.get(c.value, c.value), f"`{c.value}`") for c in Cause),
+    )
+    yield "### States of a work step (IHE LAW)\n\n"
+    yield table(
+        "sign | screen | database (`is_adimi.durum`)",
+        ((shown[1], shown[2], f"`{state}`") for state, shown in STEP_STATES.items()),
     )
     yield "### Signs beside a result\n\n"
     yield table("code | sign | meaning on screen", ((f"`{s.name}`", s.value, s.words) for s in Sign))
