@@ -9,6 +9,15 @@ cevap_saniye = 10                   # how long an answer to a result is waited f
 bildirim_deneme = 3                 # failed deliveries before people are told
 islem_turleri = ["P"]               # MSH-11 that is taken; "T" (training) would make real orders
 onceden_basili = true               # ORC-3, OBR-3 and SPM-2 of a new order hold a pre-printed number
+izinli = ["10.1.2.0/24"]            # who may call; without it everybody who reaches the port
+
+[hbys.tls]                          # the port speaks TLS; with `yetkili` callers must show a certificate
+sertifika = "/etc/numune/hbys.crt"
+anahtar = "/etc/numune/hbys.key"
+yetkili = "/etc/numune/yetkili.pem"
+
+[hbys.sonuc_tls]                    # results go over TLS; `yetkili` = who signed the hospital's certificate
+yetkili = "/etc/numune/yetkili.pem"
 
 [hbys.hastaneler."HBYS|PERTEK"]     # a hospital by its MSH-3|MSH-4
 sonuc_adresi = "10.1.2.4:6661"
@@ -23,6 +32,8 @@ from typing import Any
 
 from sqlalchemy import select
 
+from drivers.links.networks import Networks
+from drivers.links.tls import TlsFiles
 from lis_core.settings import Settings
 from lis_core.storage.database import Database
 from lis_core.storage.tables import Parameter
@@ -41,6 +52,9 @@ _KEYS = {
     "islem_turleri": "processing",
     "onceden_basili": "preprinted",
     "hastaneler": "hospitals",
+    "izinli": "networks",
+    "tls": "tls",
+    "sonuc_tls": "results_tls",
 }
 _HOSPITAL_KEYS = {"sonuc_adresi": "results", "numara_on_eki": "prefix"}
 
@@ -71,6 +85,9 @@ class BridgeSettings:
     processing: frozenset[str] = frozenset({"P"})
     preprinted: bool = True
     hospitals: Mapping[str, HospitalSettings] = field(default_factory=dict)
+    networks: Networks = field(default_factory=Networks)
+    tls: TlsFiles | None = None
+    results_tls: TlsFiles | None = None
 
     def of(self, sender: str) -> HospitalSettings:
         """Settings of the hospital with this MSH-3|MSH-4."""
@@ -98,6 +115,11 @@ def read_settings(base: BridgeSettings, *tables: Mapping[str, Any]) -> BridgeSet
                 found[name] = kind(found[name])
     except (TypeError, ValueError) as error:
         raise ValueError(f"[hbys] tablosunda okunamayan değer: {error}") from error
+    if "networks" in found:
+        found["networks"] = Networks.of(found["networks"])
+    for name in ("tls", "results_tls"):
+        if name in found:
+            found[name] = TlsFiles.of(name, found[name])
     hospitals = found.pop("hospitals", {})
     chosen = replace(base, **found)
     return replace(chosen, hospitals={name: _hospital(chosen, name, table) for name, table in hospitals.items()})

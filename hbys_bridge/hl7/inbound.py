@@ -8,6 +8,8 @@ import logging
 from collections.abc import Callable
 from datetime import tzinfo
 
+from drivers.links.gate import Gate, Server, listen
+from drivers.links.networks import Refusals
 from hbys_bridge.hl7.conversation import Conversation
 from hbys_bridge.hl7.inbox import Inbox
 from hbys_bridge.hl7.notices import raise_notice
@@ -41,7 +43,13 @@ class HospitalServer:
         self._host, self._port = split_address(address)
         self._inbox = Inbox(database, settings or BridgeSettings(), zone=zone)
         self._on_sender = on_sender
-        self._server: asyncio.Server | None = None
+        self._server: Server | None = None
+        chosen = settings or BridgeSettings()
+        self._refusals = Refusals(self._turned_away)
+        tls = chosen.tls.server() if chosen.tls is not None else None
+        self._gate = Gate(chosen.networks, self._refused, tls)
+        self._why = ""
+        self._telling: set[asyncio.Task[None]] = set()
         self._trying: asyncio.Task[None] | None = None
         self._lines: dict[Conversation, asyncio.Task[None]] = {}
 
@@ -65,7 +73,32 @@ class HospitalServer:
             self._trying = asyncio.create_task(self._keep_trying())
 
     async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._called, self._host, self._port, backlog=64)
+        self._server = await listen(self._conversation, self._host, self._port, backlog=64, gate=self._gate)
+
+    def _conversation(self) -> asyncio.StreamReaderProtocol:
+        return asyncio.StreamReaderProtocol(asyncio.StreamReader(), self._called)
+
+    def _refused(self, host: str, why: str) -> None:
+        self._why = why
+        self._refusals.add(host)
+
+    def _turned_away(self, host: str, count: int) -> None:
+        """Somebody who may not was hung up: a notice for people, and the audit."""
+        log.warning("hospital port refused", extra={"action": "hospital_refused", "peer": host, "count": count})
+        task = asyncio.get_running_loop().create_task(self._tell_refused(host, count, self._why))
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
+
+    async def _tell_refused(self, host: str, count: int, why: str) -> None:
+        words = f"Hastane portuna {host or 'başka adreslerden'} gelen {count} bağlantı kapatıldı: {why}."
+        try:
+            async with self._database.work(BRIDGE) as work:
+                await raise_notice(work, words, entity="hbys_port", entity_id=str(self._port))
+                facts = {"adres": host or "çeşitli", "adet": count, "neden": why}
+                work.audit("hat.reddedildi", "hbys_port", self._port, None, facts)
+        except Exception:
+            # The door holds without the database; the log above has said it.
+            log.exception("refusal not kept", extra={"action": "refusal_lost"})
 
     async def _keep_trying(self) -> None:
         while True:
@@ -80,7 +113,7 @@ class HospitalServer:
             self._trying.cancel()
         if self._server is not None:
             self._server.close()
-        tasks = list(self._lines.values())
+        tasks = [*self._lines.values(), *self._telling]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

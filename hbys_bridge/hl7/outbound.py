@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
+from typing import Any
 
+from drivers.links.tls import TlsFiles
 from hbys_bridge.hl7.conversation import Conversation, LineDown, Take, Trouble
 from hbys_bridge.hl7.inbound import HospitalServer
 from hbys_bridge.settings import BridgeSettings, HospitalSettings, split_address
@@ -21,11 +23,16 @@ CONNECT_SECONDS = 5.0
 class HospitalClient:
     """A connection to a hospital's listener that is always open, or being opened."""
 
-    def __init__(self, address: str, take: Take, trouble: Trouble, on_up: Callable[[], None]) -> None:
+    def __init__(
+        self, address: str, take: Take, trouble: Trouble, on_up: Callable[[], None], tls: TlsFiles | None = None
+    ) -> None:
         """take: for messages that the hospital sends on this line. on_up: called when it can be reached again, and
         when it takes something again. Raises ValueError: address."""
         self.address = address
         self._host, self._port = split_address(address)
+        self._secure: dict[str, Any] = (
+            {"ssl": tls.client(), "server_hostname": tls.name or self._host} if tls is not None else {}
+        )
         self._take, self._trouble, self._on_up = take, trouble, on_up
         self._line: Conversation | None = None
         self._tried = asyncio.Event()
@@ -71,7 +78,7 @@ class HospitalClient:
             self._wanted.clear()
             try:
                 async with asyncio.timeout(CONNECT_SECONDS):
-                    reader, writer = await asyncio.open_connection(self._host, self._port)
+                    reader, writer = await asyncio.open_connection(self._host, self._port, **self._secure)
             except (OSError, TimeoutError) as error:
                 log.info("hospital not reached", extra={"action": "hospital_not_reached", "why": str(error)})
                 self._unreachable = True
@@ -106,7 +113,8 @@ class Routes:
     ) -> None:
         self._server = server
         self._clients = {
-            address: HospitalClient(address, server.take, trouble, on_up) for address in settings.addresses
+            address: HospitalClient(address, server.take, trouble, on_up, settings.results_tls)
+            for address in settings.addresses
         }
 
     def start(self) -> None:
