@@ -50,6 +50,8 @@ from lis_core.settings import ISTANBUL
 
 log = logging.getLogger(__name__)
 
+COPY_SECONDS = 2.0
+
 
 @dataclass(frozen=True, slots=True)
 class EdgeSettings:
@@ -119,7 +121,8 @@ class EdgeGateway:
         self._take_lines(self.store.configuration)
         await self.gateway.start_lines(self._specs())
         await self.page.start()
-        self._tasks = [asyncio.create_task(work) for work in (self.link.run(), self.desk.run(), self._line_desk.run())]
+        parts = (self.link.run(), self.desk.run(), self._line_desk.run(), self._keep_copy())
+        self._tasks = [asyncio.create_task(work) for work in parts]
 
     async def stop(self) -> None:
         """What waits stays in the spool."""
@@ -140,6 +143,13 @@ class EdgeGateway:
     def _catalog(self) -> Catalog:
         site = self.settings.folder / "tanimlar"
         return load_catalog(*([site] if site.is_dir() else []))
+
+    async def _keep_copy(self) -> None:
+        """What a full disk could not take is written when there is room again."""
+        while True:
+            await asyncio.sleep(COPY_SECONDS)
+            if self.store.problem:
+                await self.store.catch_up()
 
     # -- what the centre says
 
@@ -224,7 +234,7 @@ class EdgeGateway:
             reports,
             untold=len(self.store.untold),
             at=datetime.now(UTC),
-            problem=self.gateway.spool.problem or "",
+            problem=self.gateway.spool.problem or self.store.problem,
         )
 
 
@@ -256,7 +266,8 @@ async def _run(settings: EdgeSettings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     edge = EdgeGateway(settings)
     await edge.start()
-    print(f"Geçit {settings.name} çalışıyor; durum sayfası http://{settings.page}/", flush=True)
+    with contextlib.suppress(OSError):  # a console that ends in a file on a full disk must not end the gateway
+        print(f"Geçit {settings.name} çalışıyor; durum sayfası http://{settings.page}/", flush=True)
     waiting = asyncio.create_task(stop.wait())
     broken = asyncio.create_task(edge.failed())
     await asyncio.wait([waiting, broken], return_when=asyncio.FIRST_COMPLETED)

@@ -77,11 +77,17 @@ class LocalPage:
                 backlog=edge.gateway.backlog,
                 sheets=len(edge.store.by_order),
                 untold=len(edge.store.untold),
-                disk=escape(edge.gateway.spool.problem or "yazılabiliyor"),
+                disk=escape(_disk(edge)),
                 lines=rows or '<tr><td colspan="6">Merkezden henüz hat gelmedi.</td></tr>',
                 now=datetime.now(ISTANBUL).strftime("%d.%m.%Y %H:%M:%S"),
             )
         )
+
+
+def _disk(edge: EdgeGateway) -> str:
+    if edge.gateway.spool.problem:
+        return f"YAZILAMIYOR: {edge.gateway.spool.problem}. Cihazlara bekle deniyor; yer açılınca kendiliğinden sürer."
+    return edge.store.problem or "yazılabiliyor"
 
 
 def _time(seconds: float | None) -> str:

@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, cast
 
 from drivers.gateway.collector import Collected, Collector
-from drivers.gateway.line import BROKEN, NOT_SENT, REFUSED, LineBook
+from drivers.gateway.line import BROKEN, NOT_SENT, REFUSED, LineBook, disk_words
 from drivers.gateway.spool import Place
 from drivers.links.endpoints import be_quick
 from drivers.messages import Query
@@ -136,7 +136,7 @@ class AstmSession(asyncio.Protocol):
     def _kept(self, frame: FrameReceived, place: Place, received: int, error: OSError | None) -> None:
         """The spool has the frame on disk, or cannot have it."""
         if error is not None:
-            self._book.trouble(f"Diske yazılamadı ({error.strerror or error}); cihazdan yeniden istendi.")
+            self._book.trouble(f"Diske yazılamadı ({disk_words(error)}); cihazdan yeniden istendi.")
             self._handle(self._link.not_stored(self._now()))
             return
         events = self._link.stored(self._now())

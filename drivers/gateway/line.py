@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections import deque
 from collections.abc import Callable
@@ -171,6 +172,20 @@ class LineBook:
         self.status.changed = True
         if problem:
             self.trouble(problem)
+
+
+_DISK = {
+    errno.ENOSPC: "diskte yer yok",
+    errno.EDQUOT: "disk kotası doldu",
+    errno.EFBIG: "dosya boyu sınırına gelindi",
+    errno.EROFS: "disk salt okunur",
+    errno.EIO: "disk hatası",
+}
+
+
+def disk_words(error: OSError) -> str:
+    """Why a disk took nothing, for people."""
+    return _DISK.get(error.errno or 0) or error.strerror or str(error)
 
 
 REFUSED: dict[RefusedWhy, str] = {

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from drivers.answering_hl7 import refused_query
 from drivers.definition import Reading
 from drivers.gateway.collector import Collected, message_key
-from drivers.gateway.line import LineBook
+from drivers.gateway.line import LineBook, disk_words
 from drivers.gateway.peer_session import PeerSession
 from drivers.gateway.spool import Place
 from drivers.messages import Query
@@ -88,7 +88,7 @@ class MllpSession(PeerSession):
     def _stored(self, block: BlockReceived, place: Place, received: int, error: OSError | None) -> None:
         if error is not None:
             # No answer at all: the sender repeats. An AE would tell it that the content is wrong.
-            self._book.trouble(f"Diske yazılamadı ({error.strerror or error}); cihaza yanıt verilmedi.")
+            self._book.trouble(f"Diske yazılamadı ({disk_words(error)}); cihaza yanıt verilmedi.")
             self._link.no_answer()
             return
         self._kept.append(

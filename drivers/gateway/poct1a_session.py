@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from drivers.gateway.collector import Collected, message_key
-from drivers.gateway.line import LineBook
+from drivers.gateway.line import LineBook, disk_words
 from drivers.gateway.peer_session import PeerSession
 from drivers.gateway.spool import Place
 from drivers.messages import Query, WorkOrder
@@ -143,7 +143,7 @@ class Poct1aSession(PeerSession):
         """The spool has the document on disk, or cannot have it."""
         if error is not None:
             # No answer: the device keeps it and sends it again.
-            self._book.trouble(f"Diske yazılamadı ({error.strerror or error}); cihaza yanıt verilmedi.")
+            self._book.trouble(f"Diske yazılamadı ({disk_words(error)}); cihaza yanıt verilmedi.")
             self._handle(self._link.not_stored(self._loop.time()))
             return
         events = self._link.stored(self._loop.time()) if self._open else []

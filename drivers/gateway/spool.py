@@ -12,7 +12,6 @@ anyone and is cut off at the next start.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import fcntl
 import os
 import struct
@@ -26,6 +25,8 @@ from queue import SimpleQueue
 from typing import NamedTuple
 
 import msgspec
+
+from drivers.gateway.line import disk_words
 
 SEGMENT_BYTES = 16 * 1024 * 1024
 _HEAD = struct.Struct("<II")
@@ -187,8 +188,9 @@ class Spool:
 
     def _retire(self) -> None:
         """Delete the segments that hold nothing any more; never the newest one that is on disk."""
-        newest = max(self._on_disk)
-        for segment in [number for number in self._on_disk if number < newest and number not in self._open_frames]:
+        known = list(self._on_disk)  # a copy: the writer's thread may add one at this moment
+        newest = max(known)
+        for segment in [number for number in known if number < newest and number not in self._open_frames]:
             self._path(segment).unlink(missing_ok=True)
             self._on_disk.discard(segment)
 
@@ -249,24 +251,31 @@ class Spool:
 
     def _open_segment(self, segment: int) -> int:
         file = os.open(self._path(segment), os.O_CREAT | os.O_WRONLY, 0o600)
-        with contextlib.suppress(OSError):  # a flush is cheaper where the file need not grow; it is no condition
-            os.posix_fallocate(file, 0, self._segment_bytes)
-        folder = os.open(self.folder, os.O_RDONLY)
-        try:
-            os.fsync(folder)  # the new file's name must survive as well
-        finally:
-            os.close(folder)
         self._on_disk.add(segment)
+        try:
+            try:
+                os.posix_fallocate(file, 0, self._segment_bytes)  # a flush is cheaper where the file need not grow
+            except OSError:  # it is no condition; but the last room of a disk is not taken in advance
+                os.ftruncate(file, 0)
+            folder = os.open(self.folder, os.O_RDONLY)
+            try:
+                os.fsync(folder)  # the new file's name must survive as well
+            finally:
+                os.close(folder)
+        except OSError:
+            os.close(file)
+            raise
         return file
 
     def _confirm(self, segment: int, told: list[Done], error: OSError | None) -> None:
-        self.problem = None if error is None else str(error)
+        self.problem = None if error is None else disk_words(error)
         if error is not None:
             self._open_frames[segment] = self._open_frames.get(segment, 0) - len(told)
             if self._open_frames[segment] <= 0:
                 self._open_frames.pop(segment)
             if segment == self._segment:
                 self._new_segment()  # places already given in the broken segment are void; start afresh
+            self._retire()  # what a full disk leaves is empty files
         for done in told:
             done(error)
 
@@ -330,12 +339,25 @@ class _SegmentFile:
         self._segment = -1
         self._file = -1
         self._end = 0
+        self._broken: OSError | None = None
 
     def write(self, segment: int, data: bytes) -> None:
-        """Append and flush to disk. Raises OSError; then nothing of `data` is left in the file."""
+        """Append and flush to disk. Raises OSError; then nothing of `data` is left in the file, and nothing more goes
+        into it: what was queued behind `data` has places that count on it."""
         if segment != self._segment:
             self.close()
-            self._file, self._segment, self._end = self._opener(segment), segment, 0
+            self._segment, self._end, self._broken = segment, 0, None
+        elif self._broken is not None:
+            raise self._broken
+        try:
+            self._append(data)
+        except OSError as error:
+            self._broken = error
+            raise
+
+    def _append(self, data: bytes) -> None:
+        if self._file < 0:
+            self._file = self._opener(self._segment)
         end = self._end
         try:
             view = memoryview(data)

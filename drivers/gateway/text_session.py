@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from drivers.gateway.collector import Collected, message_key
-from drivers.gateway.line import LineBook
+from drivers.gateway.line import LineBook, disk_words
 from drivers.gateway.peer_session import PeerSession
 from drivers.gateway.spool import Place
 from drivers.messages import Query
@@ -165,7 +165,7 @@ class TextSession(PeerSession):
         """The spool has the block on disk, or cannot have it."""
         self._storing -= 1
         if error is not None:
-            self._book.trouble(f"Diske yazılamadı ({error.strerror or error}); cihazdan yeniden istendi.")
+            self._book.trouble(f"Diske yazılamadı ({disk_words(error)}); cihazdan yeniden istendi.")
             self._handle(self._link.not_stored(self._loop.time()))
             return
         events = self._link.stored(self._loop.time()) if self._open else []

@@ -136,7 +136,9 @@ def line_port(lab: Database) -> Iterator[int]:
 
 async def move_line(database: Database) -> None:
     """Register the gateway and give it the line `genel`."""
-    number = await gateways.save_gateway(database, program("deneme", may=(P.INSTRUMENT_MANAGE,)), GATEWAY, "İlçe devlet hastanesi")
+    number = await gateways.save_gateway(
+        database, program("deneme", may=(P.INSTRUMENT_MANAGE,)), GATEWAY, "İlçe devlet hastanesi"
+    )
     async with database.work(program("deneme")) as work:
         await work.session.execute(
             text("update baglanti set gecit_kodu = :g where baglanti_adi = 'genel'"), {"g": number}
