@@ -138,7 +138,7 @@ async def test_cookies_are_out_of_reach(house: House) -> None:
     secure = house.browser(base="https://numune.test")
     answer = await secure.send("/giris", kullanici="teknisyen", parola=DEMO_PASSWORD)
     cookies = answer.headers.get_list("set-cookie")
-    assert {cookie.split("=")[0] for cookie in cookies} == {"numune_oturum", "numune_cihaz"}
+    assert {cookie.split("=")[0] for cookie in cookies} == {"__Host-numune_oturum", "__Secure-numune_cihaz"}
     assert all("secure" in cookie.lower() for cookie in cookies)
     # behind a proxy that ends TLS, the configured address says it
 
