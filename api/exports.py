@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 
 import xlsxwriter  # type: ignore[import-untyped]
 
-BEGINS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""What a spreadsheet takes for the begin of a formula (also after blanks)."""
+BEGINS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What a spreadsheet takes for the begin of a formula (also after blanks); some read the wide forms alike."""
 
 
 def safe_cell(text: str) -> str:

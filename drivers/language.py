@@ -33,7 +33,7 @@ PATH = (
 Path = Annotated[str, msgspec.Meta(pattern=f"^{PATH}$", description="A place in a message, for example R-3.4")]
 Regex = Annotated[str, msgspec.Meta(min_length=1, description="A regular expression (Python)")]
 Text = Annotated[str, msgspec.Meta(min_length=1)]
-Key = Annotated[str, msgspec.Meta(pattern="^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
+Key = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*(?!\n)$", max_length=64)]
 When = Annotated[
     dict[Path, str], msgspec.Meta(description="Each place must match its expression from end to end (re.fullmatch)")
 ]
@@ -425,7 +425,7 @@ class DefinitionFile(_Part, kw_only=True):
     """One model: what its messages mean, how it asks, what it wants to be told."""
 
     key: Key
-    revision: Annotated[int, msgspec.Meta(ge=1)]
+    revision: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
     """A revision that was once in use never changes; a change is a new revision."""
     based_on: Annotated[str, msgspec.Meta(pattern="^[a-z0-9-]+/[0-9]+$")] | None = None
     """`key/revision` of a definition whose tables hold where this one says nothing."""

@@ -17,6 +17,7 @@ from types import CodeType
 from typing import Any
 
 from drivers.language import DefinitionError, Place, When
+from drivers.safe_patterns import problem_of
 
 Fields = list[str]
 At = dict[str, Fields]
@@ -220,8 +221,10 @@ def _code(text: str, name: str) -> CodeType:
 
 @lru_cache(maxsize=4096)
 def compiled(pattern: str) -> re.Pattern[str]:
-    """Raises DefinitionError for a broken expression."""
+    """Raises DefinitionError for a broken expression, and for one that some text would keep busy for ever."""
     try:
+        if (problem := problem_of(pattern)) is not None:
+            raise DefinitionError(f"düzenli ifade {pattern!r} kullanılmaz: {problem}")
         return re.compile(pattern)
     except re.error as error:
         raise DefinitionError(f"geçersiz düzenli ifade {pattern!r}: {error}") from error

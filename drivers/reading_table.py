@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from importlib import import_module
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 from drivers.language import DefinitionError, DefinitionFile
 from drivers.language_text import Cell
@@ -22,6 +23,13 @@ _LOOK = 50
 """Rows among which the headings are looked for: exports begin with titles."""
 _MOST_ROWS = 200_000
 _MOST_CHARACTERS = 2_000
+_MOST_COLUMNS = 512
+_MOST_CELLS = 4_000_000
+_MOST_PARTS = 500
+_MOST_UNPACKED = 256 * 1024 * 1024
+"""Bytes of all parts of a worksheet file together."""
+_HEAD = 4096
+"""Bytes at the beginning of a part where a document type stands, if there is one."""
 
 Row = Sequence[str]
 
@@ -142,19 +150,40 @@ def _folded(text: str) -> str:
 
 
 def _sheet(data: bytes, name: str) -> Iterator[Row]:
-    """The rows of a worksheet as texts."""
+    """The rows of a worksheet as texts. Raises _Unreadable: broken, packed to be a bomb, or no worksheet at all."""
+    _check_packing(data)
     openpyxl: Any = import_module("openpyxl")  # slow to import, and only few lines have worksheets
+    cells = 0
     try:
         book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
-    except (BadZipFile, KeyError, ValueError, OSError) as error:
+        if name and name not in book.sheetnames:
+            raise _Unreadable(f"Çalışma kitabında {name!r} adlı sayfa yok.")
+        sheet = book[name] if name else book.worksheets[0]
+        for count, row in enumerate(sheet.iter_rows(values_only=True, max_col=_MOST_COLUMNS)):
+            cells += len(row)
+            if count > _MOST_ROWS or cells > _MOST_CELLS:
+                raise _Unreadable("Dosyada olağan dışı sayıda satır ya da sütun var; okunmadı.")
+            yield [_cell(value) for value in row]
+    except _Unreadable:
+        raise
+    except Exception as error:  # the library raises whatever its parts raise on a broken file
         raise _Unreadable("XLSX dosyası açılamadı; bozuk ya da yarım olabilir.") from error
-    if name and name not in book.sheetnames:
-        raise _Unreadable(f"Çalışma kitabında {name!r} adlı sayfa yok.")
-    sheet = book[name] if name else book.worksheets[0]
-    for count, row in enumerate(sheet.iter_rows(values_only=True)):
-        if count > _MOST_ROWS:
-            raise _Unreadable("Dosyada olağan dışı sayıda satır var; okunmadı.")
-        yield [_cell(value) for value in row]
+
+
+def _check_packing(data: bytes) -> None:
+    """How much would be unpacked, and whether XML inside declares anything. Raises _Unreadable."""
+    try:
+        with ZipFile(io.BytesIO(data)) as archive:
+            parts = archive.infolist()
+            if len(parts) > _MOST_PARTS or sum(part.file_size for part in parts) > _MOST_UNPACKED:
+                raise _Unreadable("XLSX dosyası açılınca olağan dışı büyük olur; okunmadı.")
+            for part in parts:
+                with archive.open(part) as inside:  # never more than it announced: the library checks the size
+                    head = inside.read(_HEAD)
+                if any(word in head.replace(b"\x00", b"") for word in (b"<!DOCTYPE", b"<!ENTITY")):
+                    raise _Unreadable("XLSX içinde belge türü bildirimi var; güvenlik için okunmadı.")
+    except (BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
+        raise _Unreadable("XLSX dosyası açılamadı; bozuk ya da yarım olabilir.") from error
 
 
 def _cell(value: object) -> str:

@@ -16,10 +16,12 @@ from drivers.language_text import Cell, TextRule, TextTable
 from drivers.messages import Observation, Query
 from drivers.places import compiled
 from drivers.reading import Reading
+from drivers.safe_patterns import problem_of
 from drivers.text_values import Draft, Finisher
 
 _PARAMETER = re.compile(r"%([a-z_]+)%")
 _MAX_UNITS = 100_000
+_LONGEST_PATH = 2_000
 _HEX = re.compile(r"[0-9A-Fa-f\s]{8,}")
 
 Parameters = Mapping[str, int | str]
@@ -99,6 +101,8 @@ class _Rule:
 
 def _expression(pattern: str, parameters: Mapping[str, str]) -> re.Pattern[str]:
     try:
+        if (problem := problem_of(filled(pattern, parameters))) is not None:
+            raise DefinitionError(f"düzenli ifade {pattern!r} kullanılmaz: {problem}")
         return re.compile(filled(pattern, parameters), re.S)
     except re.error as error:
         raise DefinitionError(f"geçersiz düzenli ifade {pattern!r}: {error}") from error
@@ -212,6 +216,8 @@ def _elements(text: str) -> Iterator[_Unit]:
     while todo:
         element, path = todo.pop()
         count += 1
+        if len(path) > _LONGEST_PATH:  # nested without end: each level keeps the names of all above it
+            raise _Unreadable("Mesajda olağan dışı derinlikte XML var; okunmadı.")
         if count > _MAX_UNITS:
             raise _Unreadable("Mesajda olağan dışı sayıda XML öğesi var; okunmadı.")
         yield _Unit(path, element)

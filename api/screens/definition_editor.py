@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import hashlib
 import json
 import re
@@ -184,7 +183,7 @@ async def _shop(form: FormData, catalog: Catalog) -> Workshop:
     written = form.get("tablo")
     try:
         table = json.loads(written) if isinstance(written, str) and written else _first_table(catalog, capture)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:  # not JSON; or nested so deep that nothing can read it
         raise NumuneError(errors.INVALID_INPUT, problem="tanım tablosu okunamadı") from error
     if not isinstance(table, dict):
         raise NumuneError(errors.INVALID_INPUT, problem="tanım tablosu okunamadı")
@@ -205,7 +204,7 @@ def _bytes(written: object) -> bytes:
         raise NumuneError(errors.TOO_LARGE, limit=f"{LARGEST // 1024} KB")
     try:
         return base64.b64decode(written, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:  # binascii.Error is one; letters outside of ASCII are the other
         raise NumuneError(errors.INVALID_INPUT, problem="yakalanan baytlar okunamadı") from error
 
 

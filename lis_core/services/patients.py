@@ -5,6 +5,7 @@ Invariant 2: a number that looks like two people is an error that a person resol
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -172,7 +173,7 @@ def _cleaned(data: PatientData, today: date) -> PatientData:
     """Without blanks and empty texts. Raises BAD_TC, INVALID_INPUT."""
 
     def text_or_none(value: str | None) -> str | None:
-        return " ".join(value.split()) or None if value else None
+        return " ".join(_visible(value).split()) or None if value else None
 
     cleaned = PatientData(
         given_name=text_or_none(data.given_name) or "",
@@ -191,6 +192,12 @@ def _cleaned(data: PatientData, today: date) -> PatientData:
     if cleaned.birth_date is not None and cleaned.birth_date > today:
         raise NumuneError(errors.INVALID_INPUT, problem="doğum tarihi gelecekte olamaz")
     return cleaned
+
+
+def _visible(text: str) -> str:
+    """Without signs that nobody sees: they would turn the direction of what stands beside a name (U+202E), or make two
+    names of one."""
+    return "".join(sign for sign in text if sign.isspace() or unicodedata.category(sign) not in ("Cf", "Cc"))
 
 
 def _values(data: PatientData) -> dict[str, Any]:
