@@ -39,6 +39,7 @@ class Finisher:
         self._number = NUMBERS[file.value.decimal]
         self._no_number = [compiled(pattern).fullmatch for pattern in file.value.no_number]
         self._titres = [compiled(pattern).fullmatch for pattern in file.value.titre]
+        self._alarm = compiled(file.comments.flags).fullmatch if file.comments.flags else None
         self._no_result = [compiled(pattern).fullmatch for pattern in table.no_result]
         self._control = _conditions(table.control)
         self._control_ids = [compiled(pattern).fullmatch for pattern in file.qc.specimens]
@@ -116,6 +117,9 @@ class Finisher:
         if number is not None and any(matches(value) for matches in self._no_number):
             number = None
         flags = self._flags(said.get("flags", ""))
+        if self._alarm is not None:
+            flags += [text for text in comments if self._alarm(text) and text not in flags]
+            comments = [text for text in comments if not self._alarm(text)]
         if number is None and value and (sign := comparator(value)) and sign not in flags:
             flags.append(sign)
         attachment = said.get("attachment") or None

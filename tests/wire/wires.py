@@ -265,7 +265,7 @@ class PoctWire(Wire):
         if not step.answer:
             return
         before = self._seen.get(step.answer, 0)
-        told = re.compile(rb'<ACK.type_cd V="A[AE]"/><ACK.ack_control_id V="%s"/>' % step.answer)
+        told = re.compile(rb'<ACK.type_cd V="A[AE]"/><ACK.(?:ack_)?control_id V="%s"/>' % step.answer)
         await until(
             lambda: len(told.findall(bytes(self.inbox))) > before or self.closed, f"no answer to {step.answer!r}"
         )
