@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from lis_core.exposure import exposed
 from lis_core.services import audit_chain, database_watch
 from lis_core.services.audit_chain import Anchors
 from lis_core.services.database_watch import Watching
@@ -49,7 +50,7 @@ async def diagnose(settings: Settings) -> list[Finding]:
         if server is not None:
             server.start()
         url = urls_of(settings, server).application
-        findings += await _database(url, Anchors.of(settings))
+        findings += await _database(url, settings)
         if (why := unprotected(url)) is not None:
             findings.append(Finding(True, "veritabanı hattı", why, warning=True))
     except (OSError, RuntimeError) as error:
@@ -74,7 +75,7 @@ def _folder(settings: Settings) -> Finding:
     return Finding(True, "veri klasörü", f"{folder}, {free / 1024**3:.0f} GiB boş")
 
 
-async def _database(url: str, anchors: Anchors) -> list[Finding]:
+async def _database(url: str, settings: Settings) -> list[Finding]:
     database = Database(url, pool_size=1)
     try:
         async with database.reading() as session:
@@ -83,7 +84,8 @@ async def _database(url: str, anchors: Anchors) -> list[Finding]:
             if not await session.scalar(text("select to_regclass('denetim') is not null")):
                 return [*findings, Finding(False, "şema", "kurulmamış; 'numune db upgrade' çalıştırın.")]
             findings.append(_rights(await too_many(session)))
-            findings += await _audit(database, session, anchors)
+            findings += [Finding(*found) for found in await exposed(session, settings)]
+            findings += await _audit(database, session, Anchors.of(settings))
             findings += _watched(await database_watch.state(session, datetime.now(UTC) - WATCHED))
             late = await session.scalar(
                 text("select count(*) from giden_kutusu where bitti_zamani is null and deneme_sayisi > 5")
