@@ -19,6 +19,7 @@ from drivers.definition import Definition, DefinitionError
 from drivers.gateway.gateway import text_link
 from drivers.gateway.work_line import WorkTiming
 from drivers.law_reading import law_of
+from drivers.links.networks import Networks
 from drivers.protocols.astm_link import LinkOptions
 from drivers.protocols.mllp import MllpOptions
 from drivers.protocols.poct1a_words import Poct1aOptions
@@ -28,7 +29,9 @@ from lis_core.storage.tables import Connection
 
 SERIAL_DEFAULTS = {"hiz": "9600", "veri": "8", "parite": "N", "dur": "1", "akis": ""}
 FOLDER_DEFAULTS = {"bekleme": "3", "aralik": "1", "desenler": "*"}
-OURS = frozenset((*SERIAL_DEFAULTS, *FOLDER_DEFAULTS, "ikinci", "hat", "parametre", "is_hatti", "is_dagitimi"))
+OURS = frozenset(
+    (*SERIAL_DEFAULTS, *FOLDER_DEFAULTS, "ikinci", "hat", "parametre", "is_hatti", "is_dagitimi", "izinli", "tls")
+)
 """Settings of a line that this form knows; the others stay as they are."""
 DISTRIBUTION = {"": "tanımdaki gibi", "sorgu": "cihaz sorunca", "yayin": "sorulmadan, istem gelince"}
 
@@ -68,6 +71,10 @@ class LineForm:
     active: bool
     gateway: str
     """Name of the remote gateway where it stands; "" = the centre's own."""
+    allowed: str = ""
+    """Networks that may connect; "" = those of the operator's settings, else everybody."""
+    tls: str = ""
+    """Name of the `[tls.*]` table of the operator's settings; "" = plain."""
 
     @property
     def remote(self) -> bool:
@@ -96,7 +103,7 @@ def line_form(
         line.id, line.name, line.kind, line.address, str(settings.get("ikinci", "yenisi")), serial, folder,
         dict(settings.get("hat", {})), parameters_of(definition, settings.get("parametre") or {}),
         str(settings.get("is_hatti", "")), str(settings.get("is_dagitimi", "")), line.active,
-        gateways.get(line.gateway_id or 0, ""),
+        gateways.get(line.gateway_id or 0, ""), _shown(settings.get("izinli") or ""), str(settings.get("tls") or ""),
     )  # fmt: skip
 
 
@@ -143,6 +150,7 @@ def line_of(form: FormData, definition: Definition | None) -> tuple[str, str, di
         settings |= _serial(form)
     elif kind == "klasor":
         settings |= _folder(form)
+    settings |= _security(form, kind)
     if word(form, "ikinci") in line_words.SECOND and word(form, "ikinci") != "yenisi":
         settings["ikinci"] = word(form, "ikinci")
     if hat := _link(form, definition, kind):
@@ -256,6 +264,22 @@ def _serial(form: FormData) -> dict[str, Any]:
         "dur": float(chosen["dur"]) if "." in chosen["dur"] else int(chosen["dur"]),
         **({"akis": chosen["akis"]} if chosen["akis"] else {}),
     }
+
+
+def _security(form: FormData, kind: str) -> dict[str, Any]:
+    """Who may connect, and the certificates; only lines over the network have them."""
+    settings: dict[str, Any] = {}
+    if kind == "tcp-sunucu" and (texts := word(form, "izinli").replace(",", " ").split()):
+        try:
+            Networks.of(texts)
+        except ValueError as error:
+            raise _wrong(f"izinli ağlar: {error}") from error
+        settings["izinli"] = texts
+    if kind in ("tcp-sunucu", "tcp-istemci") and (label := word(form, "tls")):
+        if re.fullmatch(r"[a-z0-9-]{1,40}", label) is None:
+            raise _wrong("TLS: ayar dosyasındaki [tls.*] tablosunun adını yazın (örnek: cihaz)")
+        settings["tls"] = label
+    return settings
 
 
 def _folder(form: FormData) -> dict[str, Any]:

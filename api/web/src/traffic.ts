@@ -81,6 +81,6 @@ export function switches(): void {
     if (!(event.target instanceof HTMLSelectElement) || event.target.dataset["switch"] !== "line") return;
     const kind = event.target.value;
     const form = event.target.closest("form") ?? document;
-    for (const part of all("[data-only]", form)) part.hidden = part.dataset["only"] !== kind;
+    for (const part of all("[data-only]", form)) part.hidden = !(part.dataset["only"] ?? "").split(" ").includes(kind);
   });
 }
