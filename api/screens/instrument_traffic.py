@@ -29,8 +29,9 @@ from lis_core.domain.errors import NumuneError
 from lis_core.domain.permissions import P
 from lis_core.services.line_watch import watch
 from lis_core.storage.database import Actor, Database
-from lis_core.storage.tables import Connection, LineState, LineTraffic
+from lis_core.storage.tables import Connection, EdgeGateway, LineState, LineTraffic
 from lis_core.views.boards import line_health
+from lis_core.views.gateways import away
 from lis_core.views.lines import last_traffic, line_events, line_of, sees_traffic, traffic_after
 
 router = APIRouter(prefix="/cihazlar/hat", dependencies=[Depends(needs(P.MESSAGE_VIEW))])
@@ -105,7 +106,9 @@ async def _facts(here: Screen, db: Database, line_id: int) -> dict[str, Any]:
         state = await session.get(LineState, line_id)
         history = await line_events(session, line_id)
         shown = await sees_traffic(session, here.sight, line.instrument_id)
-    health, words = line_health(state, line.active, datetime.now(UTC))
+        gateway = await session.get(EdgeGateway, line.gateway_id) if line.gateway_id is not None else None
+    now, at = datetime.now(UTC), gateway.name if gateway is not None else ""
+    health, words = line_health(state, line.active and (gateway is None or gateway.active), now, at)
     return {
         "line": line,
         "state": state,
@@ -113,7 +116,8 @@ async def _facts(here: Screen, db: Database, line_id: int) -> dict[str, Any]:
         "words": words,
         "events": history,
         "shown": shown,
-        "remote": line.gateway_id is not None,
+        "remote": at,
+        "away": away(gateway, now),
     }
 
 

@@ -36,17 +36,20 @@ async def _board(db: Database) -> list[Any]:
 
 
 @router.get("")
-async def page(here: Here, db: Db, trouble: Trouble = False) -> Response:
-    """Every instrument with its lines and their live state."""
+async def page(
+    here: Here, db: Db, trouble: Trouble = False, opened: Annotated[str, Query(alias="ac", max_length=30)] = ""
+) -> Response:
+    """Every instrument with its lines and their live state; `ac`: the one to begin with (where somebody came from)."""
     async with db.reading() as session:
         waiting = len(await undeclared_codes(session)) if here.actor.may(P.UNMATCHED_VIEW) else 0
-    return await here.page("instruments/page.html", cards=await _board(db), trouble=trouble, undeclared=waiting)
+    facts: dict[str, Any] = {"cards": await _board(db), "trouble": trouble, "undeclared": waiting, "opened": opened}
+    return await here.page("instruments/page.html", **facts)
 
 
 @router.get("/tahta")
 async def board(here: Here, db: Db) -> Response:
     """The board, as a part that renews itself."""
-    return here.part("instruments/board.html", cards=await _board(db), trouble=False)
+    return here.part("instruments/board.html", cards=await _board(db), trouble=False, opened="")
 
 
 @router.get("/{code}")
