@@ -24,7 +24,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from drivers.language_text import TableFile, TextTable, Wire
+from drivers.language_text import Poct, TableFile, TextTable, Wire
 
 PATH = (
     r"[A-Z][A-Z0-9]{0,2}-[1-9][0-9]{0,2}(\[[1-9][0-9]?\])?(\.([1-9][0-9]?(\.\.|(\.[1-9][0-9]?)|(-[1-9][0-9]?))?|lone))?"
@@ -398,27 +398,6 @@ class Link(_Part):
     turnaround: float | None = None
     missing_vt: bool | None = None
     max_block: int | None = None
-
-
-class Poct(_Part):
-    """POCT1-A: how the device is talked to (`drivers.protocols.poct1a_words.Poct1aOptions`). What is not said is as
-    there."""
-
-    framing: Literal["auto", "bare", "mllp"] | None = None
-    continuous: bool | None = None
-    set_time: bool | None = None
-    events: bool | None = None
-    end: bool | None = None
-    ack_id: Literal["ack_control_id", "control_id"] | None = None
-    ack_end_of_topic: bool | None = None
-    operator_topic: Text | None = None
-    patients: bool | None = None
-    overdue: float | None = None
-    keep_alive: float | None = None
-    turnaround: float | None = None
-    answer_limit: float | None = None
-    listen_limit: float | None = None
-    max_message: int | None = None
 
 
 class DefinitionFile(_Part, kw_only=True):

@@ -192,3 +192,24 @@ class Wire(_Part, kw_only=True):
     """Texts that the link sends straight back (a ping), and keeps nowhere."""
     acknowledge: Control | None = None
     refuse: Control | None = None
+
+
+class Poct(_Part):
+    """POCT1-A: how the device is talked to (`drivers.protocols.poct1a_words.Poct1aOptions`). What is not said is as
+    there."""
+
+    framing: Literal["auto", "bare", "mllp"] | None = None
+    continuous: bool | None = None
+    set_time: bool | None = None
+    events: bool | None = None
+    end: bool | None = None
+    ack_id: Literal["ack_control_id", "control_id"] | None = None
+    ack_end_of_topic: bool | None = None
+    operator_topic: Text | None = None
+    patients: bool | None = None
+    overdue: float | None = None
+    keep_alive: float | None = None
+    turnaround: float | None = None
+    answer_limit: float | None = None
+    listen_limit: float | None = None
+    max_message: int | None = None
