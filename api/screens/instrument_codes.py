@@ -129,7 +129,7 @@ def _translations(written: str) -> dict[str, str]:
         if not line.strip():
             continue
         theirs, mark, ours = line.rpartition("=") if line.lstrip()[:1] in "<>≤≥=" else line.partition("=")
-        if not mark or not theirs.strip(" <>≤≥") or not ours.strip():
+        if not mark or not theirs.strip(" <>≤≥=") or not ours.strip():
             raise NumuneError(errors.INVALID_INPUT, problem=f"çeviri “cihazdaki = bizdeki” biçiminde olmalı: {line}")
         found[theirs.strip()] = ours.strip()
     return found
