@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import JSONResponse, Response
+from fastapi.routing import iter_route_contexts
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.routing import BaseRoute
 
 from api import errors, live, patient, rest, screens
 from api.access import public
@@ -66,18 +69,28 @@ def create_app(
     check_settings(app)
     LABORATORY.gateway = gateway if isinstance(gateway, Gateway) else None
     errors.install(app, getattr(screens, "error_page", errors.plain_page))
-    app.include_router(rest.router)
-    app.include_router(live.router)
-    app.include_router(_health)
-    app.mount("/static", StaticFiles(directory=STATIC, check_dir=False), name="static")
-    app.include_router(patient.router)
-    app.include_router(screens.router)
+    app.router.routes.extend(_routes())
     return app
+
+
+@cache
+def _routes() -> tuple[BaseRoute, ...]:
+    """Every address, prepared once a process: reading hundreds of signatures takes longer than hundreds of requests."""
+    every = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    every.include_router(rest.router)
+    every.include_router(live.router)
+    every.include_router(_health)
+    every.mount("/static", StaticFiles(directory=STATIC, check_dir=False), name="static")
+    every.include_router(patient.router)
+    every.include_router(screens.router)
+    return tuple(every.router.routes)
 
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     hub: LiveHub = app.state.numune.hub
+    for _ in iter_route_contexts(app.routes):
+        pass  # prepared now: the first person who asks must not wait for it, nor the lines beside him
     await hub.start()
     try:
         yield

@@ -10,12 +10,27 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
 
+from lis_core.services import passwords
 from lis_core.storage.database import Database
 from lis_core.storage.embedded import EmbeddedServer
 from lis_core.storage.migrate import upgrade
 
 os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
+
+_AS_THE_PROGRAM = (passwords._HASHER, passwords._NOBODY)
+# The suite signs in thousands of times, so it does with Argon2id's least numbers (see `real_passwords`).
+passwords._HASHER = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=64, parallelism=1),))
+passwords._NOBODY = passwords._HASHER.hash("nobody")
+
+
+@pytest.fixture
+def real_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Passwords cost what they cost in the program."""
+    monkeypatch.setattr(passwords, "_HASHER", _AS_THE_PROGRAM[0])
+    monkeypatch.setattr(passwords, "_NOBODY", _AS_THE_PROGRAM[1])
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +55,17 @@ def pg_server() -> Iterator[str]:
         yield url
         return
     with tempfile.TemporaryDirectory(prefix="numune-test-") as folder, EmbeddedServer(Path(folder) / "pg") as url:
+        _hurry(url)
         yield url
+
+
+def _hurry(url: str) -> None:
+    """Nothing of this server outlives the run, so it need not survive a power cut. (What does is proven on servers of
+    its own: tests/gateway/test_kill.py and its kin.)"""
+    with psycopg.connect(url, autocommit=True) as connection:
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            connection.execute(f"alter system set {setting} = off")
+        connection.execute("select pg_reload_conf()")
 
 
 @pytest.fixture(scope="session")
@@ -109,7 +134,7 @@ async def lab(pg_server: str, lab_template: str) -> AsyncIterator[Database]:
 async def _copy(server: str, template: str) -> AsyncIterator[Database]:
     name = f"deneme_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"create database {name} template {template}")
+        connection.execute(f"create database {name} template {template} strategy file_copy")  # files, not their log
     database = Database(_sibling(server, name), pool_size=5)
     try:
         yield database

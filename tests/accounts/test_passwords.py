@@ -127,6 +127,7 @@ async def test_a_password_grows_old_where_the_institution_says_so(make: Callable
     await house.signed_in("teknisyen", GOOD)
 
 
+@pytest.mark.usefixtures("real_passwords")
 async def test_a_digest_made_with_weaker_numbers_is_made_anew_at_sign_in(house: House) -> None:
     weak = PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1).hash(DEMO_PASSWORD)
     await house.sql("update kullanici set parola = :p where kullanici_adi = 'teknisyen'", p=weak)
@@ -187,6 +188,7 @@ async def test_many_names_from_one_address_get_slow_too(house: House) -> None:
     assert (await house.browser(address="10.0.0.5").sign_in("kabul")).status_code == 200
 
 
+@pytest.mark.usefixtures("real_passwords")
 async def test_enumeration_unknown_names_answer_alike_and_as_slowly(house: House) -> None:
     await house.sql("update kullanici set aktiflik_bilgisi = false where kullanici_adi = 'kabul'")
     pages, times = {}, {}
