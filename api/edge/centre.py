@@ -41,8 +41,6 @@ LOOK_SECONDS = 3.0
 RECONNECT_SECONDS = 1.0
 TOGETHER = 8
 """Sheets on the way to the broker at once."""
-_in_order = msgspec.msgpack.Encoder(order="deterministic").encode
-"""Sets in order too: the same configuration gives the same bytes in every process."""
 
 
 class Centre:
@@ -195,8 +193,10 @@ class Centre:
 
 
 def _digest(told: EdgeConfiguration) -> str:
-    """Names what a gateway was told; the catalogue's version alone makes no difference."""
-    return hashlib.sha256(_in_order(msgspec.structs.replace(told, version=""))).hexdigest()
+    """Names what a gateway was told, the same in every process (sets are in order); the catalogue's version alone makes
+    no difference."""
+    plain = msgspec.to_builtins(msgspec.structs.replace(told, version=""), str_keys=True, order="deterministic")
+    return hashlib.sha256(msgspec.json.encode(plain, order="deterministic")).hexdigest()
 
 
 def _payload(sheet: Sheet | None, configuration: EdgeConfiguration) -> bytes:

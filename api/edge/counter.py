@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 import aiomqtt
 import msgspec
 from sqlalchemy import text
+from sqlalchemy.exc import DataError, IntegrityError
 
 from api.edge.broker import Broker, encode, payload_of, topic
 from api.edge.counter_words import (
@@ -24,6 +25,7 @@ from api.edge.counter_words import (
     decode_call,
     decode_news,
 )
+from lis_core.domain.errors import NumuneError
 from lis_core.services import gateways, line_watch
 from lis_core.services.work_desk import WorkDesk
 from lis_core.storage.database import Database
@@ -97,7 +99,7 @@ class Counter:
             reply = await self._done(gateway, call)
         except Exception as error:
             log.exception("desk call failed", extra={"action": "desk_call_failed", "method": call.method})
-            reply = DeskReply(id=call.id, problem=type(error).__name__)
+            reply = DeskReply(id=call.id, problem=type(error).__name__, final=isinstance(error, _FINAL))
         try:
             await client.publish(topic("masa-yanit", gateway), encode(reply), qos=1)
         except aiomqtt.MqttError:
@@ -215,6 +217,8 @@ class Counter:
             return bool(await session.scalar(_TRIES, {"gateway": gateway, "trial": trial}))
 
 
+_FINAL = (LookupError, ValueError, TypeError, IntegrityError, DataError, NumuneError)
+"""What comes out the same however often it is told; everything else may be the database that is away."""
 _QUESTIONS = frozenset(("answer", "planned", "unanswered", "reopened"))
 _THEIRS = text(
     "select 1 from baglanti b join gecit g using (gecit_kodu) where g.gecit_adi = :gateway and b.baglanti_adi = "

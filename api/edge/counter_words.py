@@ -39,13 +39,14 @@ class DeskCall(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class DeskReply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What came of it. problem: why it could not be done; then it may be asked again."""
+    """What came of it. problem: why it could not be done; then it may be asked again, unless that is `final`."""
 
     id: str
     orders: list[WorkOrder] = []
     shipments: list[Shipment] = []
     sentences: list[str] = []
     problem: str = ""
+    final: bool = False
 
 
 class Wishes(msgspec.Struct, frozen=True, omit_defaults=True):

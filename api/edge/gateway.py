@@ -232,7 +232,7 @@ class EdgeGateway:
             self.gateway.backlog,
             len(self.store.by_order),
             reports,
-            untold=len(self.store.untold),
+            untold=len(self.store.untold) + len(self.store.news),
             at=datetime.now(UTC),
             problem=self.gateway.spool.problem or self.store.problem,
         )

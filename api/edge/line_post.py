@@ -6,9 +6,12 @@ History waits in memory until the line is up.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
+
+import aiomqtt
 
 from api.edge.broker import encode
 from api.edge.counter_words import Bytes, LineNews, decode_wishes
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
 
 HOLDS = 5.0
 """Seconds that a wish holds; a core renews it every second while somebody watches."""
+AGAIN = 2.0
+"""Seconds until the end of a trial is told again."""
 MOST_BYTES = 256 * 1024
 """Of one message of traffic: a line that pours is shown in part."""
 
@@ -59,7 +64,17 @@ class EdgePost:
         return self._trials.pop(trial_id, None) is not None
 
     async def trial_step(self, trial_id: int, steps: Sequence[tuple[float, str]], verdict: str = "") -> None:
-        await self._tell(LineNews(trial=trial_id, steps=list(steps), verdict=verdict))
+        """What a trial ends with is told also where the line is cut just then: a screen waits for it."""
+        news = LineNews(trial=trial_id, steps=list(steps), verdict=verdict)
+        while True:
+            try:
+                await self._tell(news)
+            except aiomqtt.MqttError:
+                if not verdict:
+                    raise
+                await asyncio.sleep(AGAIN)
+            else:
+                return
 
     async def write_events(self, events: Iterable[Event]) -> None:
         told = list(events)

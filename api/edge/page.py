@@ -76,7 +76,7 @@ class LocalPage:
                 centre="Merkeze bağlı." if up else escape(f"{edge.link.problem} Cihazlar çalışmaya devam eder."),
                 backlog=edge.gateway.backlog,
                 sheets=len(edge.store.by_order),
-                untold=len(edge.store.untold),
+                untold=len(edge.store.untold) + len(edge.store.news),
                 disk=escape(_disk(edge)),
                 lines=rows or '<tr><td colspan="6">Merkezden henüz hat gelmedi.</td></tr>',
                 now=datetime.now(ISTANBUL).strftime("%d.%m.%Y %H:%M:%S"),

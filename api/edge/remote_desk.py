@@ -32,6 +32,8 @@ WAIT = 4.0
 """Seconds that the centre has to answer; the broker throws away what it could not deliver by then."""
 AGAIN = 5.0
 """Seconds after which news without an answer are told again."""
+QUIET = 10.0
+"""Seconds in which a centre that did not answer is asked nothing: analysers must not wait for it again and again."""
 PLAN_EVERY = 3.0
 """Seconds between two questions for work that nobody asked for; a line looks more often."""
 _ROUTED = re.compile(r"N\d+\.\d+")
@@ -65,6 +67,7 @@ class RemoteDesk:
         self._replaced: set[str] = set()
         """New work whose steps went into newer work: it is not to be sent any more."""
         self._looked_at: dict[tuple[str, str], float] = {}
+        self._quiet_until = 0.0
         link.takes("masa-yanit", self._replied)
 
     # ---- LAB-27
@@ -167,12 +170,13 @@ class RemoteDesk:
     # ---- the way to the centre
 
     async def run(self) -> None:
-        """Tell the news in order, until cancelled."""
+        """Tell the news in order, until cancelled. A centre that takes them may be asked again at once."""
         while True:
             self._moved.clear()
-            if self._link.connected:
+            if self._link.connected and self._store.news:
                 async with self._asking:
-                    await self._flush()
+                    if await self._flush():
+                        self._quiet_until = 0.0
             try:
                 async with asyncio.timeout(AGAIN):
                     await self._moved.wait()
@@ -190,18 +194,26 @@ class RemoteDesk:
                 reply = await self._exchange(key, payload, None)
             except DeskAway:
                 return False
-            if reply.problem:
+            if reply.problem and not reply.final:
                 log.warning("news not taken", extra={"action": "desk_news_refused", "why": reply.problem})
                 return False
             await self._store.told_news(key)
-            line = decode_call(payload).line
-            for sentence in reply.sentences if line else ():
-                self._trouble(line, sentence)
+            self._told(decode_call(payload), reply)
         return True
+
+    def _told(self, news: DeskCall, reply: DeskReply) -> None:
+        """What the centre made of it. News that it can never take must not stand before all others."""
+        line = news.line or self._line_of.get(news.control_id, "")
+        if reply.problem:
+            log.error("news dropped", extra={"action": "desk_news_dropped", "why": reply.problem, "what": news.method})
+            self._trouble(line, "Merkez bir iş iletisinin haberini alamadı; iş adımının durumu belirsiz kalabilir.")
+        for sentence in reply.sentences:
+            self._trouble(line, sentence)
 
     async def _ask(self, call: DeskCall) -> DeskReply:
         """Raises DeskAway: no line, news that are older and not told, no answer in time, or the centre's database."""
-        if not self._link.connected:
+        loop = asyncio.get_running_loop()
+        if not self._link.connected or loop.time() < self._quiet_until:
             raise DeskAway("no line to the centre")
         try:
             async with asyncio.timeout(WAIT):
@@ -209,7 +221,8 @@ class RemoteDesk:
                     if not await self._flush():
                         raise DeskAway("older news are not told")
                     reply = await self._exchange(call.id, encode(call), int(WAIT) + 1)
-        except TimeoutError as error:
+        except (TimeoutError, DeskAway) as error:
+            self._quiet_until = loop.time() + QUIET
             raise DeskAway("no answer from the centre") from error
         if reply.problem:
             raise DeskAway(reply.problem)

@@ -59,6 +59,7 @@ async def test_work_is_replicated_asked_for_done_and_told(
     answer = await ask(wire, number)
     assert "WBC" in answer
     assert "HGB" in answer
+    assert await centre.value("select length(ayar_ozeti) from gecit") == 64
     running = "select count(*) from istem_tetkik join tetkik_istem using (tetkik_istem_kodu) where numune_numarasi = :n and tetkik_durumu = :s"
     await until(lambda: _is(centre, running, 26, n=number, s="calisiyor"))
     await send(wire, number)

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, text
 
+from api.edge.centre import _digest
 from api.edge.gateway import EdgeSettings
 from api.edge.papers import BROKER_RIGHTS, broker_address, settings_file
 from drivers.definition import load_catalog
-from lis_core.domain.edge import EdgeStatus
+from lis_core.domain.edge import EdgeConfiguration, EdgeLine, EdgeRuns, EdgeStatus
 from lis_core.services.gateways import configuration, record_status
 from lis_core.storage.database import Database
 from lis_core.storage.tables import AuditEntry, Connection, EdgeGateway
@@ -47,6 +48,17 @@ def test_differences_of_clocks_are_said_in_the_unit_that_matters() -> None:
     assert [clock_words(one) for one in (None, 300, 4_000, -150_000, 10_800_000)] == [
         "bilinmiyor", "fark yok", "4 sn ileri", "2 dk geri", "3 sa ileri",
     ]  # fmt: skip
+
+
+def test_what_a_gateway_was_told_has_one_name_in_every_process() -> None:
+    def told(version: str, *materials: str) -> EdgeConfiguration:
+        runs = {7: EdgeRuns("GLU", "GLU", frozenset(materials)), 3: EdgeRuns("K", "K", frozenset(("SERUM",)))}
+        line = EdgeLine("a", "seri", "astm", "/dev/ttyS0", "generic-astm", {"hiz": 9600}, 1, "A", True, runs)
+        return EdgeConfiguration("ilce", version, [line])
+
+    materials = [f"M{n}" for n in range(40)]
+    assert _digest(told("1", *materials)) == _digest(told("2", *reversed(materials)))
+    assert _digest(told("1", *materials)) != _digest(told("1", *materials[1:]))
 
 
 async def test_a_gateway_is_added_given_a_line_stopped_and_started(site: Site, lab: Database) -> None:
