@@ -12,6 +12,8 @@ anyone and is cut off at the next start.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import fcntl
 import os
 import struct
@@ -31,6 +33,9 @@ from drivers.gateway.line import disk_words
 SEGMENT_BYTES = 16 * 1024 * 1024
 _HEAD = struct.Struct("<II")
 _LONGEST = 64 * 1024 * 1024
+_AHEAD = 1024 * 1024
+_VECTOR = 1000
+"""Pieces that one call may write (IOV_MAX is 1024 on Linux)."""
 
 Done = Callable[[OSError | None], None]
 
@@ -240,7 +245,7 @@ class Spool:
     def _flush(self, file: _SegmentFile, segment: int, entries: list[_Entry]) -> None:
         error = None
         try:
-            file.write(segment, b"".join([entry.data for entry in entries]))
+            file.write(segment, [entry.data for entry in entries])
             self.flushes += 1
         except OSError as problem:
             error = problem
@@ -339,36 +344,61 @@ class _SegmentFile:
         self._segment = -1
         self._file = -1
         self._end = 0
+        self._smooth = 0
+        """Up to here the file's blocks have been written once: a flush there changes nothing but their content."""
+        self._in_one = hasattr(os, "RWF_DSYNC")
         self._broken: OSError | None = None
 
-    def write(self, segment: int, data: bytes) -> None:
+    def write(self, segment: int, data: list[bytes]) -> None:
         """Append and flush to disk. Raises OSError; then nothing of `data` is left in the file, and nothing more goes
         into it: what was queued behind `data` has places that count on it."""
         if segment != self._segment:
             self.close()
-            self._segment, self._end, self._broken = segment, 0, None
+            self._file, self._segment, self._end, self._smooth = self._opener(segment), segment, 0, 0
+            self._broken = None
         elif self._broken is not None:
             raise self._broken
+        size = sum(map(len, data))
         try:
-            self._append(data)
+            if self._end + size > self._smooth:
+                with contextlib.suppress(OSError):  # no room for zeros: the entries may fit all the same
+                    self._smooth_on(size)
+            self._write_through(data, size)
         except OSError as error:
             self._broken = error
+            os.ftruncate(self._file, self._end)  # a torn entry must not hide what is written after it
+            self._smooth = self._end
             raise
+        self._end += size
 
-    def _append(self, data: bytes) -> None:
-        if self._file < 0:
-            self._file = self._opener(self._segment)
+    def _smooth_on(self, size: int) -> None:
+        """Zeros ahead, flushed once: where blocks are new, every flush would have to write the file's table as well."""
+        ahead = size + _AHEAD
         end = self._end
-        try:
-            view = memoryview(data)
+        view = memoryview(bytes(ahead))
+        while view:
+            written = os.pwrite(self._file, view, end)
+            view, end = view[written:], end + written
+        os.fdatasync(self._file)
+        self._smooth = end
+
+    def _write_through(self, data: list[bytes], size: int) -> None:
+        """Write and flush in one call; where the system took a part only, or cannot do both at once, in two."""
+        done = 0
+        if self._in_one:
+            try:
+                done = os.pwritev(self._file, data[:_VECTOR], self._end, os.RWF_DSYNC)
+            except OSError as error:
+                if error.errno != errno.EOPNOTSUPP:
+                    raise
+                self._in_one = False
+        if done < size:
+            view = memoryview(b"".join(data))[done:]
+            end = self._end + done
             while view:
                 written = os.pwrite(self._file, view, end)
                 view, end = view[written:], end + written
             os.fdatasync(self._file)
-        except OSError:
-            os.ftruncate(self._file, self._end)  # a torn entry must not hide what is written after it
-            raise
-        self._end = end
 
     def close(self) -> None:
         if self._file >= 0:

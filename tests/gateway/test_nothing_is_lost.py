@@ -122,15 +122,15 @@ async def test_a_full_disk_is_no_acknowledgement(house: House, monkeypatch: pyte
     frames = frames_of(message_records(number, RESULTS))
     wire = await Wire.to(house.port)
     await wire.ask(ENQ)
-    real = os.pwrite
+    real = os.pwritev
 
-    def full(file: int, data: bytes, offset: int) -> int:
+    def full(*_: object) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("drivers.gateway.spool.os.pwrite", full)
+    monkeypatch.setattr("drivers.gateway.spool.os.pwritev", full)
     await wire.ask(frames[0], b"\x15")
     assert "Diske yazılamadı" in house.book.status.last_error
-    monkeypatch.setattr("drivers.gateway.spool.os.pwrite", real)
+    monkeypatch.setattr("drivers.gateway.spool.os.pwritev", real)
     for one in frames:
         await wire.ask(one)
     await wire.send(EOT)
@@ -144,15 +144,16 @@ async def test_the_answer_waits_for_the_disk(house: House, monkeypatch: pytest.M
     import threading
 
     gate = threading.Event()
-    real = os.fdatasync
+    real = os.pwritev
 
-    def slow(file: int) -> None:
+    def slow(file: int, data: list[bytes], offset: int, flags: int) -> int:
+        assert flags == os.RWF_DSYNC  # written and flushed before it returns
         gate.wait(5)
-        real(file)
+        return real(file, data, offset, flags)
 
     wire = await Wire.to(house.port)
     await wire.ask(ENQ)
-    monkeypatch.setattr("drivers.gateway.spool.os.fdatasync", slow)
+    monkeypatch.setattr("drivers.gateway.spool.os.pwritev", slow)
     await wire.send(frames_of(message_records("1", RESULTS))[0])
     with pytest.raises(TimeoutError):
         await wire.answer(0.3)

@@ -53,12 +53,18 @@ async def test_1_no_acknowledgement_while_the_bytes_are_not_on_disk(
 ) -> None:
     """The disk hangs in the middle of the flush: no ACK. It comes when, and only when, the flush is done."""
     on_disk = threading.Event()
-    real = os.fdatasync
+    real = os.pwritev
+
+    def hanging(file: int, data: list[bytes], offset: int, flags: int) -> int:
+        assert flags == os.RWF_DSYNC  # the write and its flush are one call
+        on_disk.wait(5)
+        return real(file, data, offset, flags)
+
     order = await laboratory.order(["GLU"])
     frames = frames_of(message_records(order.number, [("GLU", "92", "mg/dL")]))
     wire = await Wire.to(laboratory.ports["genel"])
     await wire.ask(ENQ)
-    monkeypatch.setattr("drivers.gateway.spool.os.fdatasync", lambda file: (on_disk.wait(5), real(file)))
+    monkeypatch.setattr("drivers.gateway.spool.os.pwritev", hanging)
     await wire.send(frames[0])
     with pytest.raises(TimeoutError):
         await wire.answer(0.25)

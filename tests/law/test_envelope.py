@@ -202,11 +202,11 @@ async def test_what_cannot_be_stored_is_not_acknowledged(pair: Pair, monkeypatch
     header = station.header("OUL^R22^OUL_R22", "LAB-29^IHE", control="c-full-1")
     lines = [header, *station.result_lines(tube, [gl()])]
 
-    def full(file: int, data: bytes, offset: int) -> int:
+    def full(*_: object) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("drivers.gateway.spool.os.pwrite", full)
+        patch.setattr("drivers.gateway.spool.os.pwritev", full)
         with pytest.raises(TimeoutError):
             await station.exchange(lines, seconds=0.5)
     [ack] = await station.exchange(lines)
