@@ -11,7 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from benchmarks import decode, end_to_end
+from benchmarks import backlog, connections, decode, end_to_end
 
 FOLDER = Path(__file__).parent
 BEGIN, END = "<!-- table begins -->", "<!-- table ends -->"
@@ -29,6 +29,7 @@ def rows(figures: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     bare_whole, bare_frames = figures["end_to_end"]["bare_message"], figures["end_to_end"]["bare_record"]
     copied = figures["end_to_end"]["copy_rows_per_second"]
     definition = figures["decode"]["definition"]
+    many, day = figures["connections"], figures["backlog"]
     return [
         ("ASTM, 24 results, messages/s", f"{astm['numune']:,.0f}", f"`astm-2025` {astm['astm-2025']:,.0f}", f"{astm['ratio']:.1f} x (target 15)"),
         ("HL7, 24 OBX, messages/s", f"{hl7['numune']:,.0f}", f"`hl7` {hl7['hl7']:,.0f}", f"{hl7['ratio']:.1f} x (target 60)"),
@@ -41,6 +42,8 @@ def rows(figures: dict[str, Any]) -> list[tuple[str, str, str, str]]:
         ("Time to ACK under load, p50 / p99 ms", f"{frames['ack_ms']['p50']} / {frames['ack_ms']['p99']}", f"bare loop {bare_frames['ack_ms']['p50']} / {bare_frames['ack_ms']['p99']}", ""),
         ("Memory of the system after the load, MB", f"{max(whole['memory_mb'], frames['memory_mb']):.0f}", f"{figures['end_to_end']['results_committed']:,} results", "target 300"),
         ("Opening the catalogue with 500 more definitions, s", f"{figures['decode']['catalogue_seconds']:.2f}", "", "target 1"),
+        (f"{many['connections']} connections, {many['rate']:.0f} messages/s for {many['asked_seconds']:.0f} s: ACK from when due, p50 / p99 ms", f"{many['from_due_ms']['p50']} / {many['from_due_ms']['p99']}", f"the longest {many['from_due_ms']['max']}", f"target p99 {connections.TARGET_MS:.0f}"),
+        ("A day behind a cut line, then all of it committed, s", f"{day['committed_seconds']}", f"{day['messages']:,} messages, {day['results']:,} results", f"target {backlog.TARGET_SECONDS:.0f}"),
         ("Reference range and flag, results/s", f"{figures['decode']['judgements_per_second']:,.0f}", "", "target 20,000"),
     ]  # fmt: skip
 
@@ -69,11 +72,16 @@ def main(argv: list[str] | None = None) -> int:
     """0 when everything was measured; the figures themselves fail nothing."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--scale", type=float, default=1.0, help="part of the full load (1 = 200,000 results)")
+    parser.add_argument("--connection-seconds", type=float, default=60.0, help="how long 200 connections send (600)")
     parser.add_argument("--dry", action="store_true", help="print only, write nothing")
     arguments = parser.parse_args(argv)
     figures: dict[str, Any] = {"day": date.today().isoformat(), "machine": machine(), "scale": arguments.scale}
     print("end to end ...", file=sys.stderr, flush=True)
     figures["end_to_end"] = end_to_end.measure(arguments.scale)
+    print("200 connections by the clock ...", file=sys.stderr, flush=True)
+    figures["connections"] = connections.measure(arguments.connection_seconds)
+    print("a day behind a cut line ...", file=sys.stderr, flush=True)
+    figures["backlog"] = backlog.measure(int(backlog.MESSAGES * min(arguments.scale, 1.0)))
     print("decoding ...", file=sys.stderr, flush=True)
     figures["decode"] = decode.measure()
     if not arguments.dry:

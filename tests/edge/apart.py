@@ -116,6 +116,17 @@ class Apart:
     async def local_page(self) -> str:
         return await asyncio.to_thread(_read, f"http://{self.page}/")
 
+    async def fill_disk(self) -> None:
+        """Full; what the spool holds in reserve is soon used up as well."""
+        await self.disk.fill(self.gateway.pid)
+        for analyser in self.analysers:
+            analyser.padding = 12_000
+
+    async def free_disk(self) -> None:
+        for analyser in self.analysers:
+            analyser.padding = 0
+        await self.disk.free()
+
     async def restart_gateway(self) -> None:
         """It is killed and begins anew, on the same disk."""
         await self.gateway.end()
@@ -149,7 +160,8 @@ class Apart:
         )[0][0])  # fmt: skip
 
     def _lost_frames(self) -> list[bytes]:
-        kept = b"\n".join(bytes(row[0]) for row in self.rows("select icerik from ham_mesaj"))
+        rows = self.rows("select icerik from ham_mesaj")
+        kept = {b"\x02" + frame.rstrip(b"\r\n") for row in rows for frame in bytes(row[0]).split(b"\x02")[1:]}
         return [frame for analyser in self.analysers for frame in analyser.frames if frame not in kept]
 
     def check(self) -> dict[str, int]:

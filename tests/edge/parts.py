@@ -298,6 +298,8 @@ class Analyser:
         """Frames answered NAK."""
         self.pause = 0.0
         """Seconds after each message."""
+        self.padding = 0
+        """Bytes of a comment in each message: a disk that is nearly full is full sooner."""
 
     async def work(self, stop: asyncio.Event) -> None:
         left = list(self._numbers)
@@ -326,7 +328,10 @@ class Analyser:
         except OSError:
             return False
         try:
-            frames = frames_of(message_records(number, RESULTS), together=self._random.random() < 0.3)
+            records = message_records(number, RESULTS)
+            if self.padding:
+                records.insert(-1, b"C|1|I|" + b"x" * self.padding + b"|G\r")
+            frames = frames_of(records, together=self._random.random() < 0.3)
             for step in [ENQ, *frames]:
                 if not await self._said(step, reader, writer):
                     return False

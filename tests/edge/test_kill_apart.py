@@ -72,7 +72,7 @@ async def trouble(house: Apart, kind: str, seconds: float, chance: random.Random
 async def full_disk(house: Apart, seconds: float, *, killed: bool) -> None:
     """While the disk is full, frames are refused. killed: and the gateway dies and has to begin on a full disk."""
     before = house.refused
-    await house.disk.fill(house.gateway.pid)
+    await house.fill_disk()
     try:
         await comes_true(lambda: house.refused > before)
         if killed:
@@ -81,7 +81,7 @@ async def full_disk(house: Apart, seconds: float, *, killed: bool) -> None:
             await comes_true(lambda: house.refused > before)
         await asyncio.sleep(seconds)
     finally:
-        await house.disk.free()
+        await house.free_disk()
 
 
 def of_one_round(chance: random.Random) -> list[str]:
@@ -130,12 +130,12 @@ async def test_each_trouble_is_said_where_people_look(house: Apart) -> None:
     await house.busy()
 
     before = house.refused
-    await house.disk.fill(house.gateway.pid)
+    await house.fill_disk()
     await comes_true(lambda: house.refused > before + 3)
     await comes_true(lambda: house.page_says("YAZILAMIYOR"))
     await comes_true(lambda: house.page_says("cihazdan yeniden istendi"))
     await comes_true(lambda: house.rows("select sorun from gecit")[0][0] != "")
-    await house.disk.free()
+    await house.free_disk()
     await house.busy()
     await comes_true(lambda: house.page_says("yazılabiliyor"))
 
