@@ -26,7 +26,7 @@ _RAW_HEADER = re.compile(rb"(?:^|[\r\n])[ \t]*[0-9]?[Hh]([^0-9A-Za-z\s])[^0-9A-Z
 _FRAME = re.compile(rb"\x02([^\x02\x03\x17]*)(?:([\x03\x17])([0-9A-Fa-f]{2})?|(?=\x02)|\Z)[\r\n]*")
 _SESSION_TOKEN = re.compile(rb"\x02[^\x02\x03\x17]*|[\x04\x05]")
 _NUMBERED_RECORD = re.compile(rb"[0-9][A-Za-z](?=[^0-9A-Za-z\r\n]|$)")
-_TRAILING_CHECKSUM = re.compile(rb" +([0-9A-F]{2})$")
+_TRAILING_CHECKSUM = re.compile(rb"(?<! ) +([0-9A-F]{2})$")
 _TRANSCRIPT = re.compile(rb"(?:^|[\r\n])[^\t\r\n]*\t[^\t\r\n]*\t((?:[0-9A-Fa-f]{2})+)(?=[\r\n]|$)")
 _ETX = b"\x03"
 _FRAME_TEXT = 240

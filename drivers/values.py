@@ -16,7 +16,7 @@ from drivers.places import lone_component
 
 # ---- numbers
 
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 _COMMA_NUMBER = re.compile(r"[+-]?[0-9]*,[0-9]+")
 _LONGEST_NUMBER = 40  # characters; no instrument prints more, and a peer may send millions of digits
 _GROUPED = re.compile(r"[+-]?[0-9]{1,3},[0-9]{3}")

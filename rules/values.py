@@ -14,11 +14,11 @@ LONGEST_NUMBER = 40
 """Characters. No analyser prints more; a longer run of digits is noise (and would not fit a database number)."""
 
 _PLAIN = re.compile(
-    r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?"
+    r"-?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?"
     # A bare "+1" is a grade of a urine strip, not the number one; a signed decimal (base excess "+2.3") is a number.
     r"|\+[0-9]*\.[0-9]+"
 )
-_PLAIN_COMMA = re.compile(r"-?(?:[0-9]+,?[0-9]*|,[0-9]+)(?:[eE][+-]?[0-9]{1,2})?|\+[0-9]*,[0-9]+")
+_PLAIN_COMMA = re.compile(r"-?(?:[0-9]+(?:,[0-9]*)?|,[0-9]+)(?:[eE][+-]?[0-9]{1,2})?|\+[0-9]*,[0-9]+")
 _CENSORED = re.compile(r"(<=|>=|=<|=>|<|>|≤|≥)\s*(.+)", re.DOTALL)
 _COMPARATOR = {"=<": "<=", "≤": "<=", "=>": ">=", "≥": ">="}
 _NO_RESULT = frozenset(

@@ -10,6 +10,7 @@ from typing import Annotated
 
 from fastapi import Form, Query, Request
 from markupsafe import Markup
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.screens import drawing
@@ -19,7 +20,7 @@ from lis_core.domain.errors import NumuneError
 from lis_core.services.approvals import ApprovalOutcome
 from lis_core.services.specimens import find_scanned
 from lis_core.settings import ISTANBUL
-from lis_core.storage.tables import Order, Range
+from lis_core.storage.tables import Order, OrderedTest, Range, Result, Tube
 from lis_core.views.picture import DayPoint, day_of_test
 from lis_core.views.picture_shapes import Picture, Row
 from lis_core.views.seeing import Sight
@@ -70,6 +71,26 @@ def asked_ids(sonuc: Sequence[str], simdiki: str) -> list[int]:
     if not ids:
         raise NumuneError(errors.INVALID_INPUT, problem="seçili sonuç yok; bir satır seçin")
     return ids
+
+
+async def of_order(session: AsyncSession, number: str, ids: Sequence[int]) -> list[int]:
+    """The same results, when each of them is of this order: a page decides about what it shows and about nothing else.
+
+    Raises NOT_FOUND.
+    """
+    own = select(Result.id).join(OrderedTest, OrderedTest.id == Result.ordered_test_id)
+    own = own.join(Order, Order.id == OrderedTest.order_id).where(Order.number == number, Result.id.in_(ids))
+    if len(set(await session.scalars(own))) != len(set(ids)):
+        raise NumuneError(errors.NOT_FOUND, what=f"{number} isteminde seçilen sonuç")
+    return list(ids)
+
+
+async def tube_of_order(session: AsyncSession, number: str, barcode: str) -> str:
+    """The same tube, when it is of this order. Raises NOT_FOUND."""
+    own = select(Tube.id).join(Order, Order.id == Tube.order_id).where(Order.number == number, Tube.barcode == barcode)
+    if await session.scalar(own) is None:
+        raise NumuneError(errors.NOT_FOUND, what=f"{number} isteminde {barcode} tüpü")
+    return barcode
 
 
 Chosen = Annotated[list[str], Form()]

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from api.context import Db
 from api.screens import approving
-from api.screens.approving import Chosen, Filters, Text, asked_ids, now_utc
+from api.screens.approving import Chosen, Filters, Text, asked_ids, now_utc, of_order
 from api.screens.shell import Screen, said, screen
 from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError
@@ -82,7 +82,7 @@ async def approve(
     """Release the chosen results, with a reason where one was written (9.7.6c)."""
     ids = asked_ids(sonuc, simdiki)
     async with db.work(here.actor) as work:
-        outcomes = await approve_clinically(work, ids, gerekce.strip())
+        outcomes = await approve_clinically(work, await of_order(work.session, number, ids), gerekce.strip())
     found = await _found(here, db, number)
     left = len(_waiting(found))
     return await _shown(here, db, found, message=approving.tell(outcomes, "klinik onay aldı", left), acted=left)
@@ -120,7 +120,7 @@ async def repeat(
     """Repeat, on the instrument that the specialist names, the reason may be left empty (9.7.6a)."""
     ids = sorted(asked_ids(sonuc, simdiki))
     async with db.work(here.actor) as work:
-        for result_id in ids:
+        for result_id in await of_order(work.session, number, ids):
             await request_repeat(work, result_id, tekrar_nedeni.strip(), cihaz or None)
     return await _after(here, db, number, said(f"{len(ids)} tetkik tekrara gönderildi."))
 
@@ -137,7 +137,7 @@ async def take_back(
     """Take the last approval back, with a reason."""
     ids = sorted(asked_ids(sonuc, simdiki))
     async with db.work(here.actor) as work:
-        for result_id in ids:
+        for result_id in await of_order(work.session, number, ids):
             await withdraw(work, result_id, geri_nedeni.strip())
     return await _after(here, db, number, said(f"{len(ids)} sonucun son onayı geri alındı.", "warn"))
 

@@ -47,6 +47,7 @@ from drivers.site import publish
 from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError
 from lis_core.domain.permissions import P
+from lis_core.domain.uploads import FileKind, looked_at
 from lis_core.storage.database import Database
 from lis_core.views.boards import message_picture
 
@@ -175,7 +176,7 @@ async def _shop(form: FormData, catalog: Catalog) -> Workshop:
     capture = _bytes(form.get("ornek"))
     file = form.get("dosya")
     if isinstance(file, UploadFile) and file.filename:
-        capture = await file.read(LARGEST + 1)
+        capture = looked_at(await file.read(LARGEST + 1), file.filename, {FileKind.WIRE}, LARGEST).content
     elif isinstance(pasted := form.get("metin"), str) and pasted.strip():
         capture = pasted.replace("\r\n", "\r").replace("\n", "\r").encode("utf-8")
     if len(capture) > LARGEST:

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from api.access import needs
 from api.context import Db
 from api.screens import approving
-from api.screens.approving import Chosen, Filters, Text, asked_ids, now_utc
+from api.screens.approving import Chosen, Filters, Text, asked_ids, now_utc, of_order, tube_of_order
 from api.screens.shell import Screen, said, screen
 from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError
@@ -116,7 +116,7 @@ async def approve(
         if part
     )
     async with db.work(here.actor) as work:
-        outcomes = await approve_technically(work, ids, reason)
+        outcomes = await approve_technically(work, await of_order(work.session, number, ids), reason)
     panic = approving.was_refused_for_panic(outcomes)
     chosen = {one.result_id for one in outcomes if not one.ok}
     found = await _found(here, db, number)
@@ -146,7 +146,7 @@ async def approve_plain(
     """
     seen = asked_ids(gosterilen, "") if gosterilen else []
     async with db.work(here.actor) as work:
-        plain = await plain_results(work.session, seen)
+        plain = await plain_results(work.session, await of_order(work.session, number, seen)) if seen else []
         outcomes = await approve_technically(work, plain) if plain else []
     found = await _found(here, db, number)
     left = _waiting(found)
@@ -168,7 +168,7 @@ async def repeat(
     """Send the chosen results to a repeat, on a named instrument if one was chosen (9.6.6, 9.7.6a)."""
     ids = sorted(asked_ids(sonuc, simdiki))
     async with db.work(here.actor) as work:
-        for result_id in ids:
+        for result_id in await of_order(work.session, number, ids):
             await request_repeat(work, result_id, tekrar_nedeni.strip(), cihaz or None)
     return await _after(here, db, number, said(f"{len(ids)} tetkik tekrara gönderildi."))
 
@@ -179,7 +179,7 @@ async def reject(here: Here, db: Db, number: str, tup: Text = "", ret_nedeni: Te
     if not tup:
         raise NumuneError(errors.INVALID_INPUT, problem="reddedilecek tüp seçilmedi")
     async with db.work(here.actor) as work:
-        tube = await move_tube(work, tup, TubeState.REJECTED, ret_nedeni)
+        tube = await move_tube(work, await tube_of_order(work.session, number, tup), TubeState.REJECTED, ret_nedeni)
     return await _after(here, db, number, said(f"{tube.barcode} {tube.tube_type.caption} tüpü reddedildi."))
 
 
@@ -213,7 +213,7 @@ async def take_back(here: Here, db: Db, number: str, simdiki: Text = "", geri_ne
     """Take the technical approval of the row under the hand back, with a reason."""
     ids = asked_ids([], simdiki)
     async with db.work(here.actor) as work:
-        await withdraw(work, ids[0], geri_nedeni.strip())
+        await withdraw(work, (await of_order(work.session, number, ids))[0], geri_nedeni.strip())
     return await _after(here, db, number, said("Teknik onay geri alındı.", "warn"))
 
 

@@ -18,7 +18,7 @@ __all__ = ["Capture", "read_capture"]
 _TOKEN = re.compile(rb"\x02([^\x02-\x05\x17]*)(?:([\x03\x17])([0-9A-Fa-f]{2})?)?|([\x04\x05])")
 _ANSWERS = b"\x06\x15"
 _DIGIT_LINE = re.compile(rb"(?:^|(?<=[\r\n]))[0-9](?=[A-Za-z][^0-9A-Za-z\r\n])")
-_LINE_CHECKSUM = re.compile(rb"([0-9][^\r\n]*?) ([0-9A-F]{2})(?=[\r\n]|$)")
+_LINE_CHECKSUM = re.compile(rb"(?:^|(?<=[\r\n]))([^\r\n0-9]*+)([0-9][^\r\n]*?) ([0-9A-F]{2})(?=[\r\n]|$)")
 
 
 @dataclass(slots=True)
@@ -80,11 +80,11 @@ def _read_records(data: bytes, capture: Capture) -> None:
     numbers = len(_DIGIT_LINE.findall(data))
     if numbers:
         capture.remarks.append(f"frame numbers left in front of {numbers} records; removed")
-        proof = [checksum(line[1] + b"\r\x03") == line[2] for line in _LINE_CHECKSUM.finditer(data)]
+        proof = [checksum(line[2] + b"\r\x03") == line[3] for line in _LINE_CHECKSUM.finditer(data)]
         if any(proof):
             capture.remarks.append(f"checksums left behind {len(proof)} records; removed")
             if not all(proof):
                 capture.remarks.append(f"{proof.count(False)} of them are wrong")
-            data = _LINE_CHECKSUM.sub(rb"\1", data)
+            data = _LINE_CHECKSUM.sub(rb"\1\2", data)
         data = _DIGIT_LINE.sub(b"", data)
     capture.messages += split_messages(data)

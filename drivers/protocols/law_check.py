@@ -33,7 +33,7 @@ VERSION = re.compile(r"2\.[1-9](\.[0-9])?")
 PROCESSING = ("P", "T", "D")
 STATUSES = frozenset("FPCDWRIOXNSU")
 """HL7 table 0085."""
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
+NUMBER = re.compile(r"[+-]?(\d+(?:\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
 """NM with the exponent that some analysers write although NM has none (LAW-F.84)."""
 _MOST_ERRORS = 20
 

@@ -13,6 +13,7 @@ from datetime import date, datetime
 
 from sqlalchemy import ColumnElement, and_, delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError
@@ -62,7 +63,7 @@ def absent_on(day: date) -> ColumnElement[bool]:
     )
 
 
-def works_on(user_id: ColumnElement[int], day: date) -> ColumnElement[bool]:
+def works_on(user_id: ColumnElement[int] | InstrumentedAttribute[int], day: date) -> ColumnElement[bool]:
     """Condition for a query with users: this one works on this day."""
     return ~select(EmploymentStatus.id).where(EmploymentStatus.user_id == user_id, absent_on(day)).exists()
 
