@@ -191,6 +191,7 @@ def test_a_sealed_backup_restores_with_its_audit_its_guards_and_its_roles(
     with psycopg.connect(empty) as connection:
         assert connection.execute("select to_regclass('denetim')").fetchone() == (None,), "not a half of it"
     assert db(["restore", str(file), "--key", str(secret)]) == 0
+    assert _counts(empty) == _counts(_sibling(pg_server, lab_template))
     with psycopg.connect(roles.url_as(empty, roles.AUDIT)) as connection:
         assert connection.execute("select * from denetim_dogrula()").fetchall() == []
         assert connection.execute("select count(*) from denetim").fetchone()[0] > 0  # type: ignore[index]
@@ -204,6 +205,19 @@ def test_a_sealed_backup_restores_with_its_audit_its_guards_and_its_roles(
     ):
         connection.execute("insert into istem_tetkik select * from istem_tetkik limit 0")
         connection.execute("delete from cihaz")
+
+
+def _counts(url: str) -> dict[str, int]:
+    """Rows of every table."""
+    with psycopg.connect(url) as connection:
+        names = [
+            str(row[0])
+            for row in connection.execute(
+                "select c.oid::regclass::text from pg_class c where c.relkind in ('r', 'p') "
+                "and c.relnamespace::regnamespace::text in ('public', 'bolum')"
+            ).fetchall()
+        ]
+        return {name: connection.execute(f"select count(*) from {name}").fetchone()[0] for name in names}  # type: ignore[index]
 
 
 def test_without_a_key_a_backup_is_made_and_says_that_it_is_open(
