@@ -16,12 +16,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg
 from sqlalchemy.exc import OperationalError
 
 from api.apart import GatewayProcess
-from api.app import create_app
 from api.claim import claimed
 from api.definitions import Definitions
 from api.edge.broker import Broker, broker_files
@@ -29,9 +29,7 @@ from api.edge.centre import Centre
 from api.fleet import DemoFleet
 from api.line_desk import LineDesk, follow_definitions
 from api.linebook import line_report
-from api.live import LiveHub
 from api.metrics import watch_ingest
-from api.serve import WebServer
 from api.web_port import check_exposure
 from drivers.gateway.gateway import Gateway
 from drivers.gateway.handover import FromGateways, ToCore
@@ -58,6 +56,9 @@ from lis_core.storage.database import Database
 from lis_core.storage.embedded import EmbeddedServer
 from lis_core.storage.migrate import upgrade
 from lis_core.storage.roles_urls import urls_of
+
+if TYPE_CHECKING:
+    from api.serve import WebServer
 
 log = logging.getLogger("numune")
 
@@ -374,6 +375,11 @@ class House:
                 await self.line_desk.write_history()
 
     async def _start_web(self, stack: AsyncExitStack) -> None:
+        # Loaded here: a gateway or a core alone starts in half the time without the screens.
+        from api.app import create_app
+        from api.live import LiveHub
+        from api.serve import WebServer
+
         app = create_app(self.database, self.settings, LiveHub(self.database), self.gateway)
         chosen = self.settings
         self.web = WebServer(

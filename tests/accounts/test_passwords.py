@@ -187,6 +187,16 @@ async def test_many_names_from_one_address_get_slow_too(house: House) -> None:
     assert (await house.browser(address="10.0.0.5").sign_in("kabul")).status_code == 200
 
 
+@pytest.mark.usefixtures("real_passwords")
+def test_nobodys_digest_costs_what_a_users_costs() -> None:
+    numbers = extract_parameters(passwords._NOBODY)
+    assert (numbers.memory_cost, numbers.time_cost, numbers.parallelism) == (
+        passwords.MEMORY_KIB,
+        passwords.PASSES,
+        passwords.LANES,
+    )
+
+
 async def test_enumeration_unknown_names_answer_alike_and_work_alike(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
