@@ -53,15 +53,17 @@ WORDS: dict[str, Any] = {"step_states": STATES, "message_kinds": MESSAGE_KINDS, 
 
 
 @router.get("/{code}/isler")
-async def page(here: Here, db: Db, code: str, every: All = False) -> Response:
-    """The steps of one analyser: those that are open, or all."""
-    return await here.page("work_steps/page.html", **await _facts(db, code, every))
+async def page(
+    here: Here, db: Db, code: str, every: All = False, opened: Annotated[str, Query(alias="ac", max_length=50)] = ""
+) -> Response:
+    """The steps of one analyser: those that are open, or all; `ac`: the one to begin with."""
+    return await here.page("work_steps/page.html", opened=opened, **await _facts(db, code, every))
 
 
 @router.get("/{code}/isler/liste")
 async def rows(here: Here, db: Db, code: str, every: All = False) -> Response:
     """The list, as a part that renews itself."""
-    return here.part("work_steps/rows.html", **await _facts(db, code, every))
+    return here.part("work_steps/rows.html", opened="", **await _facts(db, code, every))
 
 
 async def _facts(db: Database, code: str, every: bool) -> dict[str, Any]:

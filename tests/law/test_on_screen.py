@@ -51,7 +51,15 @@ async def test_steps_are_read_taken_back_and_sent_again_on_screen(pair: Pair) ->
     assert "yerine yenisi" in (await technician.post(f"/cihazlar/adim/{urea}/yeniden", neden="bir daha")).text
     assert await lab.value("select count(*) from istem_tetkik where tetkik_durumu = 'calisiyor'") == 1
 
+    [(order, test)] = await lab.rows(
+        "select numune_numarasi, istem_tetkik_kodu from is_adimi join istem_tetkik using (istem_tetkik_kodu) "
+        "join tetkik_istem using (tetkik_istem_kodu) where adim_numarasi = :number",
+        number=number,
+    )
+    of_order = (await technician.get(f"/istem/{order}/tetkik/{test}", part=True)).text
+    assert "Cihaza verilen iş" in of_order and f"ac={number}" in of_order and "reaktif yenilendi" in of_order
     physician = await _site(lab).as_("hekim")
+    assert "Cihaza verilen iş" not in (await physician.get(f"/istem/{order}/tetkik/{test}", part=True)).text
     assert (await physician.get("/cihazlar/law/isler")).status_code == 403
     assert (await physician.post(f"/cihazlar/adim/{number}/iptal", neden="x")).status_code == 403
 
