@@ -18,7 +18,7 @@ from lis_core.services.database_watch import Watching
 from lis_core.settings import Settings
 from lis_core.storage.database import Database
 from lis_core.storage.embedded import EmbeddedServer
-from lis_core.storage.roles_check import too_many, unprotected
+from lis_core.storage.roles_check import reached_by_everybody, too_many, unprotected
 from lis_core.storage.roles_urls import urls_of
 
 LEAST_FREE = 2 * 1024**3
@@ -51,6 +51,9 @@ async def diagnose(settings: Settings) -> list[Finding]:
             server.start()
         url = urls_of(settings, server).application
         findings += await _database(url, settings)
+        if server is not None and (folder := reached_by_everybody(url)) is not None:
+            words = f"{folder} bu makinede herkese açık; gömülü sunucu parola sormaz: veri klasörünü kısa bir yola alın"
+            findings.append(Finding(False, "veritabanı kapısı", words))
         if (why := unprotected(url)) is not None:
             findings.append(Finding(True, "veritabanı hattı", why, warning=True))
     except (OSError, RuntimeError) as error:

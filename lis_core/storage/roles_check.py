@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from sqlalchemy import text
@@ -57,6 +58,17 @@ def unprotected(url: str) -> str | None:
     if mode == "require":
         return "sslmode=require şifreler ama sunucunun kim olduğuna bakmaz; sslmode=verify-full ve sslrootcert yazın"
     return f"sslmode={mode}: hat şifresiz kalabilir; adrese sslmode=verify-full ve sslrootcert yazın"
+
+
+def reached_by_everybody(url: str) -> str | None:
+    """The folder of a local server's socket where every user of this machine gets at it; None where not.
+
+    For the embedded server, which asks nobody for a password: the folder is its only door.
+    """
+    for folder in parse_qs(urlsplit(url).query).get("host", ()):
+        if folder.startswith("/") and Path(folder).is_dir() and Path(folder).stat().st_mode & 0o007:
+            return folder
+    return None
 
 
 def _is_here(host: str) -> bool:

@@ -18,10 +18,10 @@ from lis_core.demo_orders import load_demo_orders
 from lis_core.doctor import _rights
 from lis_core.domain.permissions import P
 from lis_core.services import audit_chain
-from lis_core.storage import roles
+from lis_core.storage import roles, roles_cli
 from lis_core.storage.database import Database, program
 from lis_core.storage.migrate import upgrade
-from lis_core.storage.roles_check import too_many, unprotected
+from lis_core.storage.roles_check import reached_by_everybody, too_many, unprotected
 from lis_core.storage.tables import Base
 from tests.conftest import DEMO_PASSWORD, _sibling
 
@@ -281,6 +281,46 @@ async def test_the_doctor_says_when_the_program_may_too_much(laboratory: str) ->
 )
 def test_the_doctor_says_when_the_line_to_the_database_is_open(url: str, protected: bool) -> None:
     assert (unprotected(url) is None) == protected
+
+
+def test_the_doctor_says_when_everybody_on_the_machine_reaches_the_embedded_server(tmp_path: Path) -> None:
+    """It asks nobody for a password: the folder of its socket is its only door."""
+    url = f"postgresql://postgres:@/numune?host={tmp_path}"
+    tmp_path.chmod(0o700)
+    assert reached_by_everybody(url) is None
+    tmp_path.chmod(0o777)
+    assert reached_by_everybody(url) == str(tmp_path)
+    tmp_path.chmod(0o700)
+
+
+def test_the_operator_sees_the_roles_and_only_an_administrator_makes_them(
+    owned: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert roles_cli.show(roles.url_as(owned, roles.OWNER)) == 0
+    said = capsys.readouterr().out
+    assert all(role in said for role in roles.ROLES)
+    assert "siler 0 tablo" in said
+    assert roles_cli.create(roles.url_as(owned, roles.APPLICATION)) == 1
+    assert roles_cli.create(owned) == 0
+    assert "numune_sahip: vardı, parolası değişmedi" in capsys.readouterr().out
+
+
+def test_a_role_made_for_another_server_signs_in_with_its_password(
+    pg_server: str, owned: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = f"numune_deneme_{uuid.uuid4().hex[:8]}"
+    monkeypatch.setattr(roles, "ROLES", {**roles.ROLES, name: "deneme"})
+    monkeypatch.setattr(roles_cli.roles, "apply", lambda url, force: None)  # this role has no rights to be given
+    try:
+        assert roles_cli.create(owned) == 0
+        [line] = [line for line in capsys.readouterr().out.splitlines() if line.startswith(name)]
+        made = line.partition(": ")[2]
+        assert made.startswith(f"postgresql://{name}:")
+        with psycopg.connect(made) as connection:
+            assert connection.execute("select current_user").fetchone() == (name,)
+    finally:
+        with psycopg.connect(pg_server, autocommit=True) as admin:
+            admin.execute(f"drop role if exists {name}")
 
 
 def test_rights_that_stand_are_not_given_again_and_only_the_owner_gives_them(owned: str) -> None:
