@@ -277,10 +277,11 @@ def unexpected(request: Request, error: BaseException) -> Response:
     """NUM-0007 with a reference; the traceback goes to the log under the same reference (4.7.4)."""
     reference = secrets.token_hex(5).upper()
     log.error(
-        "unexpected error %s at %s %s",
+        "unexpected error %s at %s %s by %s",
         reference,
         request.method,
         request.url.path,
+        getattr(getattr(request.state, "actor", None), "name", "-"),
         exc_info=(type(error), error, error.__traceback__),
         extra={"action": "unexpected_error", "reference": reference, "code": errors.INTERNAL.code},
     )

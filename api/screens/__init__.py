@@ -8,6 +8,7 @@ from api.screens import (
     acceptance,
     account,
     audit_pages,
+    browser_errors,
     clients,
     clinical,
     database_pages,
@@ -61,6 +62,7 @@ for part in (
     desk,
     audit_pages,
     database_pages,
+    browser_errors,
     privacy_pages,
 ):
     router.include_router(part.router)

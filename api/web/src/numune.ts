@@ -5,6 +5,7 @@ import { acceptance } from "./acceptance";
 import { account } from "./account";
 import { approval } from "./approval";
 import { entry } from "./entry";
+import { watchFaults } from "./faults";
 import { openPanel, watchKeys } from "./keys";
 import { concerns, listen, onNotes } from "./live";
 import { merge, restore, watchLists } from "./lists";
@@ -101,6 +102,7 @@ function watchDetails(): void {
 }
 
 function start(): void {
+  watchFaults();
   document.addEventListener("htmx:config:request", (event) => {
     (event as CustomEvent<Configured>).detail.ctx.request.headers["X-Form-Token"] = formToken();
   });
