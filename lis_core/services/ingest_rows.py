@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -15,6 +14,7 @@ import orjson
 from drivers.messages import Delivery, Observation
 from lis_core.domain.states import TestState
 from lis_core.services.catalog import Catalog, CatalogInstrument
+from lis_core.services.courtesy import queries
 from lis_core.services.ingest_match import (
     Cause,
     Matched,
@@ -106,7 +106,7 @@ async def decide(
                 since += 1
                 if since >= SLICE:
                     since = 0
-                    await asyncio.sleep(0)
+                    await queries.give_way()
         if message.unmatched:
             message.state = "kismen"
         elif message.known and not message.results and not message.controls:
@@ -176,7 +176,8 @@ def measurement_key(message: Message, observation: Observation, seen: dict[tuple
     if observation.measured_at:
         facts: tuple[Any, ...] = (
             instrument,
-            observation.specimen,
+            # Without a tube number the patient's is all that tells two results of one second apart.
+            observation.specimen or (observation.specimen, observation.patient),
             observation.test,
             observation.measured_at,
             observation.value,

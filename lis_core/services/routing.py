@@ -17,6 +17,7 @@ from lis_core.domain.offering import Sheet, SheetTest, SheetTube, offer
 from lis_core.domain.permissions import P
 from lis_core.domain.states import PENDING, Priority, TubeState
 from lis_core.services.catalog import CATALOG_VERSION, Catalog, CatalogInstrument, catalog_of
+from lis_core.services.courtesy import queries
 from lis_core.services.sql import PLAN_ONCE
 from lis_core.storage.database import Database, Work, program
 
@@ -79,6 +80,11 @@ async def answer_query(database: Database, line: str, query: Query) -> list[Work
 
     The tests offered become `running` on this instrument in the same transaction.
     """
+    with queries.asking():
+        return await _answer(database, line, query)
+
+
+async def _answer(database: Database, line: str, query: Query) -> list[WorkOrder]:
     async with database.work(ROUTER) as work:
         raw = await work.driver()
         known, sheets = await _read(work, raw, query.specimens)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
 import psycopg
+
+from lis_core.services.courtesy import queries
 
 PLAN_ONCE = "set local plan_cache_mode = force_generic_plan"
 """For statements with keys alone that run thousands of times an hour: planning them anew costs more than running."""
@@ -26,7 +27,7 @@ async def copy_rows(
     async with raw.cursor() as cursor, cursor.copy(f"copy {table} ({columns}) from stdin") as copy:
         for start in range(0, len(rows), SLICE):
             await copy.write(copy_text(rows[start : start + SLICE]))
-            await asyncio.sleep(0)
+            await queries.give_way()
 
 
 def copy_text(rows: Sequence[tuple[Any, ...]]) -> bytes:

@@ -127,6 +127,17 @@ async def test_an_untimed_result_may_come_again_later_as_a_new_run(story: Story)
     assert [run.kosu_no for run in await story.runs(order.number, "ESR")] == [1, 2]
 
 
+async def test_two_patients_without_a_tube_number_are_two_results(story: Story) -> None:
+    """A meter at the bedside names patients, not tubes: the same value in the same second is not the same result."""
+    await story.arrive(
+        message(
+            result(None, "GLU", "92", "mg/dL", patient="70001"),
+            result(None, "GLU", "92", "mg/dL", patient="70002"),
+        )
+    )
+    assert await story.value("select count(*) from eslesmeyen_sonuc") == 2
+
+
 async def test_replicates_in_one_message_are_runs_of_their_own(story: Story) -> None:
     order = await story.order(["GLU"])
     await story.arrive(message(*(result(order.number, "GLU", "92", "mg/dL", record=record) for record in (4, 5, 6))))
