@@ -82,7 +82,7 @@ def house(*, instruments: bool = False, apart: bool = False) -> Iterator[Running
                 arguments.append("--no-instruments")
             process = subprocess.Popen(arguments, env=environment, stdout=subprocess.DEVNULL)
             try:
-                wait_for(base, process)
+                wait_for(base, process, 240)
                 yield RunningHouse(process, url, base, http, data)
             finally:
                 process.terminate()

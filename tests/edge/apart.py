@@ -120,7 +120,7 @@ class Apart:
         """Full; what the spool holds in reserve is soon used up as well."""
         await self.disk.fill(self.gateway.pid)
         for analyser in self.analysers:
-            analyser.padding = 12_000
+            analyser.padding = 56_000
 
     async def free_disk(self) -> None:
         for analyser in self.analysers:

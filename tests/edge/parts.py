@@ -199,8 +199,8 @@ class SmallDisk:
     `ext4` in a file), else the system's limit on the size of files (`limit`), which makes every write of the process
     fail as a full disk does."""
 
-    SIZE = 12 * 1024 * 1024
-    """Less than a segment of the spool has: nothing is reserved in advance, the next frame meets the full disk."""
+    SIZE = 80 * 1024 * 1024
+    """Room for a few segments of the spool."""
 
     def __init__(self, folder: Path, kind: str = "") -> None:
         self.folder = folder
@@ -221,7 +221,7 @@ class SmallDisk:
             return _runs("mount", "-t", "tmpfs", "-o", f"size={self.SIZE}", "numune-test", str(self.folder))
         image = self.folder.with_suffix(".img")
         with image.open("wb") as file:
-            file.truncate(self.SIZE + (6 << 20))
+            file.truncate(self.SIZE + (8 << 20))
         return _runs("mkfs.ext4", "-q", "-m", "0", str(image)) and _runs(
             "mount", "-o", "loop", str(image), str(self.folder)
         )
