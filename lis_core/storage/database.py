@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 import psycopg
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, ExceptionContext, event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
@@ -79,6 +79,7 @@ class Database:
         )
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
         _prove_idle_connections(self.engine.sync_engine)
+        event.listen(self.engine.sync_engine, "handle_error", _without_rows)
 
     @asynccontextmanager
     async def work(self, actor: Actor) -> AsyncIterator[Work]:
@@ -222,3 +223,15 @@ def audit_row(
 
 def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _without_rows(context: ExceptionContext) -> None:
+    """Only the first line of what the server said: the lines below it quote the row ("Failing row contains ...", "Key
+    (tc_kimlik_numarasi)=(...)"), and an error ends in the log. `diag` keeps them for whoever asks in the program."""
+    for error in (context.original_exception, context.sqlalchemy_exception):
+        if error is not None and error.args and isinstance(error.args[0], str):
+            kept = [line for line in error.args[0].splitlines() if not line.startswith(_QUOTING)]
+            error.args = ("\n".join(kept), *error.args[1:])
+
+
+_QUOTING = ("DETAIL:", "CONTEXT:", "HINT:", "QUERY:")
