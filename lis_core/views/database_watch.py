@@ -35,6 +35,8 @@ _ACCESSES = text(
     "select zaman, kullanici, uygulama, adres, '', '', deyim_degersiz(deyim), coalesce(hata, '') "
     "from izleme.erisimler(:since, :until) "
     "where uygulama not like 'numune-%' and deyim not like 'connection authorized:%application_name=numune%' "
+    "and not (uygulama = 'numune' and kullanici = current_user and basarili) "
+    "and deyim !~* '^(begin|commit|rollback|start transaction|deallocate)' "
     "and (:who = '' or kullanici = :who) and (not :refused or not basarili) "
     "order by zaman desc, satir desc limit :limit"
 )
