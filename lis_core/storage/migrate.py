@@ -27,6 +27,7 @@ def upgrade(url: str) -> None:
 
     A role that does not own the schema only proves that it is the newest. Raises PermissionError where it is not.
     """
+    before = roles.revision(url)
     try:
         command.upgrade(configuration(url), "head")
     except ProgrammingError as error:
@@ -36,4 +37,4 @@ def upgrade(url: str) -> None:
             "şema eski ya da kurulmamış, bu rol ise onu değiştiremez: sahip rolüyle 'numune db upgrade' çalıştırın "
             "(NUMUNE_DATABASE_OWNER_URL)"
         ) from error
-    roles.apply(url)
+    roles.apply(url, force=roles.revision(url) != before)

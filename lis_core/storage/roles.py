@@ -74,10 +74,12 @@ STATISTICS: dict[str, frozenset[str]] = {
 }  # fmt: skip
 """What statistics reads; no columns named: the whole table. No value, no name, no number of a person or tube."""
 
-_FOR_APPLICATION = (
+_WITH_OWNERS_RIGHTS = (
     "denetim_ekle(text, jsonb)", "denetim_bolumleri_ac(integer)", "denetim_dogrula_ilerle(text, bigint)",
-    "sonraki_istem_sirasi(integer)", "gecitler_dinlensin(boolean)", "is_bitir(jsonb, jsonb, text, jsonb)",
+    "sonraki_istem_sirasi(integer)", "gecitler_dinlensin(boolean)",
 )  # fmt: skip
+"""See `roles.sql`."""
+_FOR_APPLICATION = (*_WITH_OWNERS_RIGHTS, "is_bitir(jsonb, jsonb, text, jsonb)")
 _FOR_AUDIT = ("denetim_ekle(text, jsonb)", "denetim_bolumleri_ac(integer)", "denetim_dogrula_ilerle(text, bigint)")
 _AUDIT_TABLES = ("denetim", "denetim_zinciri", "denetim_dogrulama", "veritabani_gunlugu")
 
@@ -100,7 +102,8 @@ class Applied:
 def apply(url: str, *, force: bool = False) -> Applied:
     """Give every role exactly its rights. Only the owner of the schema can; anybody else changes nothing.
 
-    force: also where the mark says that they stand (a restored backup brings the mark without the rights).
+    force: also where the mark says that they stand (a restored backup brings the mark without the rights, a migration
+    may have made something anew). A function that lost the owner's rights is mended in any case.
     """
     with psycopg.connect(_plain(url), application_name="numune-roller") as connection:
         connection.execute("select pg_advisory_xact_lock(%s)", [_LOCK])
@@ -111,7 +114,7 @@ def apply(url: str, *, force: bool = False) -> Applied:
         wanted = statements(connection, there)
         mark = _MARK + hashlib.sha256("\n".join(wanted).encode()).hexdigest()[:20]
         standing = connection.execute("select obj_description('bolum'::regnamespace)").fetchone()
-        if not force and standing is not None and standing[0] == mark:
+        if not force and standing is not None and standing[0] == mark and _functions_stand(connection):
             return Applied(owner=True, missing=missing)
         for statement in wanted:
             connection.execute(statement.encode())
@@ -121,6 +124,17 @@ def apply(url: str, *, force: bool = False) -> Applied:
     return Applied(owner=True, changed=True, missing=missing)
 
 
+def revision(url: str) -> str | None:
+    """The revision of the schema; None where there is none. A migration may make a table or function anew, and what is
+    new has no rights yet."""
+    with psycopg.connect(_plain(url), application_name="numune-roller") as connection:
+        known = connection.execute("select to_regclass('public.alembic_version') is not null").fetchone()
+        if not (known and known[0]):
+            return None
+        row = connection.execute("select version_num from alembic_version").fetchone()
+        return str(row[0]) if row else None
+
+
 def _plain(url: str) -> str:
     return url.replace("postgresql+psycopg://", "postgresql://", 1)
 
@@ -128,6 +142,16 @@ def _plain(url: str) -> str:
 def _owns(connection: psycopg.Connection[Any]) -> bool:
     row = connection.execute(
         "select pg_has_role(c.relowner, 'usage') from pg_class c where c.oid = to_regclass('public.denetim')"
+    ).fetchone()
+    return bool(row and row[0])
+
+
+def _functions_stand(connection: psycopg.Connection[Any]) -> bool:
+    """Whether the functions that need the owner's rights have them: `create or replace` takes them away."""
+    row = connection.execute(
+        "select bool_and(p.prosecdef and p.proconfig is not null) from unnest(%s::text[]) as name "
+        "join pg_proc p on p.oid = to_regprocedure(name)",
+        [list(_WITH_OWNERS_RIGHTS)],
     ).fetchone()
     return bool(row and row[0])
 

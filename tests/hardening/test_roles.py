@@ -329,6 +329,16 @@ def test_rights_that_stand_are_not_given_again_and_only_the_owner_gives_them(own
     assert roles.apply(roles.url_as(owned, roles.APPLICATION)) == roles.Applied(owner=False)
 
 
+def test_a_function_that_was_made_anew_gets_its_rights_back(owned: str) -> None:
+    """`create or replace` in a later migration takes them away without a word."""
+    with psycopg.connect(roles.url_as(owned, roles.OWNER), autocommit=True) as owner:
+        owner.execute("alter function denetim_ekle(text, jsonb) security invoker reset all")
+    assert roles.apply(roles.url_as(owned, roles.OWNER)).changed
+    with psycopg.connect(roles.url_as(owned, roles.APPLICATION), autocommit=True) as session:
+        session.execute("select denetim_ekle('sistem', '[]')")
+    assert not roles.apply(roles.url_as(owned, roles.OWNER)).changed
+
+
 def test_a_program_without_the_owners_rights_says_what_to_do_with_an_old_schema(pg_server: str, owned: str) -> None:
     name = f"bos_{uuid.uuid4().hex[:8]}"
     with psycopg.connect(pg_server, autocommit=True) as admin:
