@@ -142,6 +142,8 @@ class TextReader:
             raise DefinitionError("[text] için en az bir [[text.rule]] gereklidir")
         self._without = re.compile(table.same_without, re.S) if table.same_without else None
         self._finisher = Finisher(file, table)
+        if file.wire is not None and file.wire.bare_end:
+            compiled(file.wire.bare_end)  # the link searches with it: checked like every other expression
 
     @property
     def query_groups(self) -> set[str]:
