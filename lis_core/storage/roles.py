@@ -79,8 +79,11 @@ _WITH_OWNERS_RIGHTS = (
     "sonraki_istem_sirasi(integer)", "gecitler_dinlensin(boolean)",
 )  # fmt: skip
 """See `roles.sql`."""
-_FOR_APPLICATION = (*_WITH_OWNERS_RIGHTS, "is_bitir(jsonb, jsonb, text, jsonb)")
-_FOR_AUDIT = ("denetim_ekle(text, jsonb)", "denetim_bolumleri_ac(integer)", "denetim_dogrula_ilerle(text, bigint)")
+_WATCHING = ("tablolari_izle()", "dis_degisiklikleri_zincire_al(integer)")
+_FOR_APPLICATION = (*_WITH_OWNERS_RIGHTS, *_WATCHING, "is_bitir(jsonb, jsonb, text, jsonb)")
+_FOR_AUDIT = (
+    "denetim_ekle(text, jsonb)", "denetim_bolumleri_ac(integer)", "denetim_dogrula_ilerle(text, bigint)", *_WATCHING,
+)  # fmt: skip
 _AUDIT_TABLES = ("denetim", "denetim_zinciri", "denetim_dogrulama", "veritabani_gunlugu")
 
 _LOCK = 7_301_946

@@ -10,7 +10,7 @@ alter function gecitler_dinlensin(boolean) security definer set search_path = pu
 
 revoke execute on function denetim_ekle(text, jsonb), denetim_bolum_ac(date), denetim_bolumleri_ac(integer),
     denetim_dogrula_ilerle(text, bigint), sonraki_istem_sirasi(integer), gecitler_dinlensin(boolean),
-    is_bitir(jsonb, jsonb, text, jsonb) from public;
+    is_bitir(jsonb, jsonb, text, jsonb), tablolari_izle(), dis_degisiklikleri_zincire_al(integer) from public;
 
 revoke create on schema public from public;
 

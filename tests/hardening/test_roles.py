@@ -216,6 +216,8 @@ def test_statistics_reads_counts_and_times_but_no_result_and_nobody(as_role: Any
             "select * from kullanici",
             "select * from rapor.onayli_sonuc",
             "select denetim_ekle('sistem', '[]')",
+            "select dis_degisiklikleri_zincire_al(1)",
+            "select tablolari_izle()",
             "insert into tetkik default values",
         ):
             with pytest.raises(InsufficientPrivilege):
