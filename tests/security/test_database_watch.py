@@ -16,6 +16,7 @@ import pytest
 from sqlalchemy import text
 
 from api.app import create_app
+from lis_core.cli import _watch
 from lis_core.doctor import _watched
 from lis_core.services import audit_chain, database_watch
 from lis_core.settings import Settings
@@ -239,3 +240,11 @@ async def test_the_audits_screen_shows_it_and_looking_is_kept(watched: str, data
         assert {row[0] for row in looked} == {"yonetici"}
     finally:
         await clinic.close()
+
+
+def test_an_administrator_sets_it_up_on_a_server_of_ones_own(watched: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """`numune db watch`: again without harm; with a lesser role it says who must do it."""
+    assert _watch(watched) == 0
+    assert capsys.readouterr().out == "Kuruldu.\n"
+    assert _watch(roles.url_as(watched, roles.OWNER)) == 1
+    assert "Sunucu yöneticisi" in capsys.readouterr().err
