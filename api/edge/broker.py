@@ -11,6 +11,8 @@
 | `numune/merkez`             | core    | gateways | a core listens from now on: tell it again |
 | `numune/isaret/<g>`         | gateway | itself  | a mark behind what is retained: nothing else is pending |
 
+What gateways ask and screens want beside this: `counter_words`. Which of it a gateway may use: `papers.BROKER_RIGHTS`.
+
 Whatever is lost or told twice between the two, a key is stored once: the broker need not be trusted with more than
 "at least once".
 """

@@ -39,6 +39,8 @@ GROUP = "cekirdek"
 IDLE_SECONDS = 0.5
 LOOK_SECONDS = 3.0
 RECONNECT_SECONDS = 1.0
+KEPT_SECONDS = 0.5
+"""Until then the broker has said what it remembers; what comes later is told once more, for nothing."""
 TOGETHER = 8
 """Sheets on the way to the broker at once."""
 
@@ -55,6 +57,11 @@ class Centre:
         """Which gateway waits for the confirmation of a key."""
         self._confirmations: asyncio.Queue[tuple[str, list[str]]] = asyncio.Queue()
         self._configurations: dict[str, EdgeConfiguration] = {}
+        """What the work of each gateway is cut out by."""
+        self._told: dict[str, EdgeConfiguration] = {}
+        """What each gateway was told since the broker was reached."""
+        self._kept: set[str] = set()
+        """Gateways whose configuration the broker still had."""
         self._counter = Counter(database, broker)
         self.connected = False
 
@@ -87,9 +94,12 @@ class Centre:
             await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _talk(self, client: aiomqtt.Client) -> None:
-        self._configurations.clear()
+        self._configurations = {}
+        self._told.clear()
+        self._kept.clear()
         for kind in ("teslim/+/+", "verildi/+", "durum/+"):
             await client.subscribe(f"$share/{GROUP}/numune/{kind}", qos=1)
+        await client.subscribe("numune/ayar/+", qos=1)
         await client.publish(HERE, b"", qos=1)
         self.connected = True
         async with asyncio.TaskGroup() as group:
@@ -117,6 +127,8 @@ class Centre:
             given = decode_given(payload)
             if await self._tried(gateways.record_given(self._database, gateway, given)):
                 self._confirmations.put_nowait((gateway, [given.key]))
+        elif kind == "ayar":
+            self._kept.add(gateway)
         elif kind == "durum":
             await self._tried(gateways.record_status(self._database, gateway, decode_status(payload)))
 
@@ -155,18 +167,34 @@ class Centre:
             await asyncio.sleep(seconds)
 
     async def _tell_configuration(self, client: aiomqtt.Client) -> None:
+        """Where the broker forgot, a configuration is told behind all the work: where it stands, everything stands."""
         definitions = await asyncio.to_thread(self._site_definitions)
-        changed = False
-        for row in await gateways.gateways(self._database):
-            told = await gateways.configuration(self._database, row.name, definitions, active=row.active)
-            if self._configurations.get(row.name) != told:
-                await client.publish(topic("ayar", row.name), encode(told), qos=1, retain=True)
-                known = row.name in self._configurations
-                self._configurations[row.name] = told
-                noted = await gateways.has_told(self._database, row, _digest(told))
-                changed = changed or (known and not noted)
-        if changed:  # other instruments, other codes: what each gateway must know of an order may be another thing
+        rows = await gateways.gateways(self._database)
+        wanted = {
+            row.name: await gateways.configuration(self._database, row.name, definitions, active=row.active)
+            for row in rows
+        }
+        if not self._told:
+            await asyncio.sleep(KEPT_SECONDS)  # what the broker remembers comes first
+        before = set(self._told)
+        self._configurations = wanted  # all at once: what is told of an order is told to every gateway
+        news = [row for row in rows if self._told.get(row.name) != wanted[row.name]]
+        forgotten = {row.name for row in news if row.told and row.name not in self._kept and row.name not in self._told}
+        await self._publish(client, {row.name: wanted[row.name] for row in news if row.name not in forgotten})
+        again = bool(forgotten)
+        for row in news:  # other instruments, other codes: what a gateway must know of an order may be another thing
+            noted = await gateways.has_told(self._database, row, _digest(wanted[row.name]))
+            again = again or (row.name in before and not noted)
+        if again:
             await gateways.note_pending(self._database)
+        if forgotten:
+            await self._tell_work(client)
+            await self._publish(client, {name: wanted[name] for name in sorted(forgotten)})
+
+    async def _publish(self, client: aiomqtt.Client, configurations: dict[str, EdgeConfiguration]) -> None:
+        for name, told in configurations.items():
+            await client.publish(topic("ayar", name), encode(told), qos=1, retain=True)
+            self._told[name] = told
 
     def _site_definitions(self) -> dict[str, str]:
         if not self._definitions.is_dir():

@@ -76,6 +76,10 @@ class CentreLink:
         self._moved = asyncio.Event()
         self._told_at: dict[str, float] = {}
         self._seen: set[str] | None = None
+        """Orders that were named since the connection came up; None once the copy was compared with them."""
+        self._all_stands = False
+        """The configuration has come: the centre tells it behind all the work."""
+        self._mark_again = False
         self._client: aiomqtt.Client | None = None
         self._takers: dict[str, Callable[[bytes], Awaitable[None]]] = {}
         self.connected = False
@@ -127,7 +131,7 @@ class CentreLink:
 
     async def _talk(self, client: aiomqtt.Client) -> None:
         self._tell_again()
-        self._seen = set()
+        self._seen, self._all_stands = set(), False
         await client.subscribe(HERE, qos=1)
         for kind in ("onay", "ayar", "isaret", *self._takers):
             await client.subscribe(topic(kind, self._gateway), qos=1)
@@ -171,14 +175,23 @@ class CentreLink:
                 self._seen.add(parts[3])
             await self._store.put(parts[3], decode_sheet(payload) if payload else None)
         elif kind == "ayar" and payload:
+            self._all_stands = True
             await self._configured(decode_configuration(payload))
         elif (taker := self._takers.get(kind)) is not None:
             await taker(payload)
         elif kind == "isaret" and self._seen is not None:
-            gone = await self._store.only(self._seen)
-            self._seen = None
-            if gone:
-                log.info("work list swept", extra={"action": "work_list_swept", "orders": gone})
+            await self._swept(self._seen)
+
+    async def _swept(self, named: set[str]) -> None:
+        """Everything retained has come: orders that were not named are no longer pending. A broker that has not even
+        our configuration has forgotten everything and proves nothing: wait until the centre has told it anew."""
+        if not self._all_stands:
+            self._mark_again = True
+            return
+        gone = await self._store.only(named)
+        self._seen = None
+        if gone:
+            log.info("work list swept", extra={"action": "work_list_swept", "orders": gone})
 
     async def _acknowledged(self, keys: list[str]) -> None:
         told = [key for key in keys if key in self._store.untold]
@@ -235,6 +248,9 @@ class CentreLink:
     async def _tell_status(self, client: aiomqtt.Client) -> None:
         while True:
             await client.publish(topic("durum", self._gateway), encode(self._status()), qos=0)
+            if self._mark_again:
+                self._mark_again = False
+                await client.publish(topic("isaret", self._gateway), b"", qos=1)
             await asyncio.sleep(STATUS_SECONDS)
 
 

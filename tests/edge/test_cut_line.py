@@ -162,3 +162,29 @@ async def test_what_is_done_or_cancelled_elsewhere_is_not_offered_when_the_gatew
         assert kept in second.store.by_text
     finally:
         await second.stop()
+
+
+async def test_a_broker_that_forgot_everything_takes_no_work_from_a_gateway(
+    lab: Database, edge: EdgeGateway, centre: CentreHouse, broker: Mosquitto, line_port: int, tmp_path: Path
+) -> None:
+    """Killed before it wrote down what it was to keep: it proves nothing about what is pending."""
+    kept, finished = order(lab, 2)
+    await until(lambda: {kept, finished} <= edge.store.by_text.keys())
+    await until(lambda: edge.gateway.lines["genel"].status.listening)
+    await centre.stop()
+    broker.stop(signal.SIGKILL)
+    (tmp_path / "broker" / "mosquitto.db").unlink()
+    await until(lambda: not edge.link.connected)
+    await broker.start()
+    await until(lambda: edge.link.connected)
+    wire = await Wire.to(line_port)
+    assert "WBC" in await ask(wire, kept)
+    with psycopg.connect(lab.url) as connection:
+        connection.execute(
+            "update istem_tetkik set tetkik_durumu = 'iptal' where tetkik_istem_kodu = "
+            "(select tetkik_istem_kodu from tetkik_istem where numune_numarasi = %s)",
+            (finished,),
+        )
+    await centre.start()
+    await until(lambda: finished not in edge.store.by_text)
+    assert kept in edge.store.by_text

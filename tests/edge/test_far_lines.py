@@ -13,6 +13,9 @@ from sqlalchemy import text
 
 from api.edge.gateway import EdgeGateway
 from api.edge.remote_desk import WAIT
+from benchmarks.laboratory import place_orders
+from lis_core.domain.permissions import P
+from lis_core.services.gateways import save_gateway
 from lis_core.services.line_watch import ask_trial, watch
 from lis_core.storage.database import Database, program
 from simulators.law_station import LawResult, LawStation, obx
@@ -146,6 +149,15 @@ async def test_bytes_history_and_trials_of_a_line_far_away_are_seen_at_the_centr
     async with lab.work(program("deneme")) as work:
         await work.session.execute(text("delete from baglanti_izleme"))  # the screen is closed
     await until(lambda: far.gateway.lines["genel"].taps == ())
+
+    [number] = place_orders(lab.url, 1, first=41_000_000)
+    await until(lambda: number in far.store.by_text)
+    chief = program("deneme", may=(P.INSTRUMENT_MANAGE,))
+    await save_gateway(lab, chief, GATEWAY, active=False)
+    await until(lambda: not far.gateway.lines["genel"].status.listening)
+    await save_gateway(lab, chief, GATEWAY, active=True)
+    await until(lambda: far.gateway.lines["genel"].status.listening)
+    await until(lambda: number in far.store.by_text)
 
 
 async def _says(centre: CentreHouse, sql: str, words: str, number: int) -> bool:
