@@ -127,7 +127,10 @@ class FromGateways:
                 delivery = _decode_delivery(await _read_part(reader))
                 self._owners[delivery.key] = writer
                 await self._put(delivery)
-        except (OSError, asyncio.IncompleteReadError):
+        except asyncio.IncompleteReadError as error:
+            if error.partial:  # in the middle of a message; between two of them it is a goodbye
+                log.warning("gateway lost", extra={"action": "gateway_lost"})
+        except OSError:
             log.warning("gateway lost", extra={"action": "gateway_lost"})
         finally:
             self._gateways.discard(writer)
