@@ -6,6 +6,7 @@ import io
 import json
 import re
 import time
+import tracemalloc
 import zipfile
 from importlib import import_module
 from pathlib import Path
@@ -107,7 +108,7 @@ def test_entities_in_a_worksheet_are_refused(part: str) -> None:
         assert reading.problem and "root:" not in str(reading)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(st.binary(max_size=200), st.integers(0, 5000), st.integers(1, 40))
 def test_a_broken_worksheet_is_a_sentence_and_never_an_error(junk: bytes, place: int, length: int) -> None:
     good = worksheet([["Numune", "Test", "Sonuç"], ["1", "GLU", 5]])
@@ -132,17 +133,16 @@ def test_a_broken_worksheet_is_a_sentence_and_never_an_error(junk: bytes, place:
     ],
 )
 def test_hostile_xml_is_refused_in_time_and_without_memory(content: bytes) -> None:
-    import tracemalloc
-
-    reader = xml_reader()
+    reader, measured = xml_reader(), content.startswith(b"<a><a>")  # measuring memory costs time; depth is what eats it
     reader.read(b"<x/>")  # compiled
-    tracemalloc.start()
+    if measured:
+        tracemalloc.start()
     started = time.process_time()
     reading = reader.read(content)
-    took, (_, peak) = time.process_time() - started, tracemalloc.get_traced_memory()
+    took, peak = time.process_time() - started, tracemalloc.get_traced_memory()[1] if measured else 0
     tracemalloc.stop()
     assert reading.observations == [] and "root:" not in str(reading)
-    assert took < PATIENCE * 5 and peak < 400_000_000, (took, peak)  # tracing slows it down several times
+    assert took < PATIENCE * (5 if measured else 2) and peak < 400_000_000, (took, peak)
 
 
 # --- over HTTP -----------------------------------------------------------------------------------------------------
