@@ -6,7 +6,7 @@ PORT   ?= 8000
 # Tests run in this many processes, each with its own database server.
 WORKERS ?= 2
 
-.PHONY: run test bench lint types web install install-test clean
+.PHONY: run test bench lint types audit web install install-test clean
 
 $(VENV)/.installed: pyproject.toml requirements.lock
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -37,6 +37,11 @@ lint: $(VENV)/.installed-test
 
 types: $(VENV)/.installed-test
 	$(BIN)/mypy lis_core drivers rules qc barcode api hbys_bridge simulators
+
+# Known advisories of the locked packages; needs a network that reaches the advisory service.
+audit: $(VENV)/.installed-test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-audit
+	$(BIN)/pip-audit --disable-pip --no-deps -r requirements.lock -r requirements-test.lock
 
 bench: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks
