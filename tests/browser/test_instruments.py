@@ -17,7 +17,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from drivers.protocols.astm_frames import build_frame
-from tests.browser.people import PICTURES, Desks, api
+from tests.browser.people import HAND, PICTURES, Desks, api
 from tests.browser.running import Running
 
 GUIDE = Path(__file__).parents[2] / "docs" / "resimler"
@@ -247,9 +247,10 @@ async def test_a_gateway_a_machines_settings_and_work_steps_by_keyboard_alone(nu
 async def _registers_a_gateway(page: Page) -> None:
     await expect(page.locator("#ask-gateway [name=ad]")).to_be_visible()  # nothing is there yet: the form is open
     await page.keyboard.press("y")
-    await page.keyboard.type("ilce-devlet")
+    await expect(page.locator("#ask-gateway [name=ad]")).to_be_focused()
+    await page.keyboard.type("ilce-devlet", delay=HAND)
     await page.keyboard.press("Tab")
-    await page.keyboard.type("İlçe devlet hastanesi")
+    await page.keyboard.type("İlçe devlet hastanesi", delay=HAND)
     await page.keyboard.press("Enter")
     await expect(page.locator("#gateways")).to_contain_text("Henüz hiç bağlanmadı")
     await expect(page.locator("#detail")).to_contain_text("gecit.toml indir")
@@ -263,9 +264,9 @@ async def _registers_a_gateway(page: Page) -> None:
 async def _writes_the_settings_of_a_machine(page: Page) -> None:
     await page.goto(re.sub(r"(https?://[^/]+).*", r"\1", page.url) + "/cihazlar/kur?tanim=beckman-au5800")
     await page.locator("[name=kod]").focus()
-    await page.keyboard.type("au")
+    await page.keyboard.type("au", delay=HAND)
     await page.keyboard.press("Tab")
-    await page.keyboard.type("AU5800 biyokimya")
+    await page.keyboard.type("AU5800 biyokimya", delay=HAND)
     await page.keyboard.press("Enter")
     form = page.locator("#line-new")
     await expect(form).to_contain_text("6 ayar hâlâ belgedeki varsayılanda")
@@ -300,7 +301,7 @@ async def _takes_work_back(page: Page, tube: str) -> None:
     await shown(page, "11-isler", guide=True)
     await page.keyboard.press("i")
     await expect(page.locator("#ask-cancel-step [name=neden]")).to_be_focused()
-    await page.keyboard.type("tüp geri çekildi")
+    await page.keyboard.type("tüp geri çekildi", delay=HAND)
     await page.keyboard.press("Enter")
     await expect(page.locator("#said")).to_contain_text("İptal istendi")
     await expect(glucose).to_contain_text("iptal edildi")
