@@ -191,6 +191,9 @@ class OwnPostgres:
             random.choice(clients).kill()
 
     def close(self) -> None:
+        if self._is_there():  # perhaps not the one that was started first
+            with contextlib.suppress(subprocess.SubprocessError):
+                self.stop("immediate")
         self._server.stop()
 
 
