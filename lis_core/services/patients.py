@@ -197,7 +197,10 @@ def _cleaned(data: PatientData, today: date) -> PatientData:
 def _visible(text: str) -> str:
     """Without signs that nobody sees: they would turn the direction of what stands beside a name (U+202E), or make two
     names of one."""
-    return "".join(sign for sign in text if sign.isspace() or unicodedata.category(sign) not in ("Cf", "Cc"))
+    # A zero byte stays: a text with one is damaged, and is refused with its place where it would be stored.
+    return "".join(
+        sign for sign in text if sign.isspace() or sign == "\0" or unicodedata.category(sign) not in ("Cf", "Cc")
+    )
 
 
 def _values(data: PatientData) -> dict[str, Any]:

@@ -174,7 +174,8 @@ async def test_what_is_no_capture_or_too_much_of_it_is_refused_in_words(workshop
             headers={"X-Form-Token": visitor.token, "HX-Request": "true"},
         )
 
-    assert "bulunamadı" in (await upload(b"%PDF-1.7 some document")).text
+    document = await upload(b"%PDF-1.7 some document")
+    assert document.status_code == 422 and "beklenen türde değil" in document.text
     assert (await upload(b"x" * (300 * 1024))).status_code == 413
     broken = await visitor.post("/cihazlar/tanim", ornek="%%%", tablo="{}")
     assert broken.status_code == 422
