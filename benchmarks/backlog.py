@@ -10,6 +10,7 @@ has nothing left. The target: under five minutes.
 from __future__ import annotations
 
 import argparse
+import atexit
 import json
 import os
 import shutil
@@ -51,6 +52,7 @@ class Broker:
             f"persistence_location {folder}/\nlog_dest none\nuser root\n"
         )
         self._process: subprocess.Popen[bytes] | None = None
+        atexit.register(self.stop)  # also where a measurement fails
 
     def start(self) -> None:
         self._process = subprocess.Popen(
