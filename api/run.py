@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import psycopg
 from sqlalchemy.exc import OperationalError
 
-from api.apart import GatewayProcess
+from api.apart import BEHIND, GatewayProcess, step_behind
 from api.claim import claimed
 from api.definitions import Definitions
 from api.edge.broker import Broker, broker_files
@@ -184,6 +184,10 @@ async def assembled(settings: Settings, options: Options) -> AsyncIterator[House
         await house.start(stack)
         if server is not None:
             house.watch(server)
+        if options.apart:
+            if server is not None:
+                server.step_behind(BEHIND)
+            step_behind()
         yield house
 
 

@@ -64,29 +64,28 @@ def house(*, instruments: bool = False, apart: bool = False) -> Iterator[Running
     """Start `numune run --demo`, wait until it answers, stop it at the end."""
     with tempfile.TemporaryDirectory(prefix="numune-bench-") as folder:
         data = Path(folder)
-        with EmbeddedServer(data / "pg") as url:
-            base = free_ports()
-            http = f"127.0.0.1:{base + 88}"
-            environment = {
-                **os.environ,
-                "NUMUNE_DATA_DIR": str(data),
-                "NUMUNE_DATABASE_URL": url,
-                "NUMUNE_HTTP": http,
-                "NUMUNE_DEMO_PORT_BASE": str(base),
-                "NUMUNE_DEMO_PASSWORD": "Olcum-Parola-1",
-            }
-            arguments = [sys.executable, "-m", "api.cli", "run", "--demo"]
-            if apart:
-                arguments.append("--apart")
-            if not instruments:
-                arguments.append("--no-instruments")
-            process = subprocess.Popen(arguments, env=environment, stdout=subprocess.DEVNULL)
-            try:
-                wait_for(base, process, 240)
+        base = free_ports()
+        http = f"127.0.0.1:{base + 88}"
+        environment = {
+            **os.environ,
+            "NUMUNE_DATA_DIR": str(data),
+            "NUMUNE_HTTP": http,
+            "NUMUNE_DEMO_PORT_BASE": str(base),
+            "NUMUNE_DEMO_PASSWORD": "Olcum-Parola-1",
+        }
+        arguments = [sys.executable, "-m", "api.cli", "run", "--demo"]
+        if apart:
+            arguments.append("--apart")
+        if not instruments:
+            arguments.append("--no-instruments")
+        process = subprocess.Popen(arguments, env=environment, stdout=subprocess.DEVNULL)
+        try:
+            wait_for(base, process, 240)
+            with EmbeddedServer(data / "pg") as url:  # joins the system's own, as its administrator
                 yield RunningHouse(process, url, base, http, data)
-            finally:
-                process.terminate()
-                process.wait(timeout=30)
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
 
 
 def wait_for(port: int, process: subprocess.Popen[bytes] | None = None, seconds: float = 60) -> None:

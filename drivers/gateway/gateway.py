@@ -46,6 +46,7 @@ Deliver = Callable[[Delivery], Awaitable[None]]
 
 IN_MEMORY = 1000
 """Messages that wait with their content; of the ones behind them only the place in the spool is kept."""
+AGAIN_SECONDS = 1.0
 SENDER = "NUMUNE"
 
 
@@ -267,10 +268,22 @@ class Gateway:
         while True:
             while self._pending:
                 message, delivery = self._pending.popleft()
-                await self._deliver(delivery if delivery is not None else self._late(message))
+                await self._hand_over(delivery if delivery is not None else self._late(message))
                 await asyncio.sleep(0)  # one message is a fraction of a millisecond; the lines go first
             self._arrived.clear()
             await self._arrived.wait()
+
+    async def _hand_over(self, delivery: Delivery) -> None:
+        """A fault on the core's side is told and tried again: it must not end the feed of every line."""
+        while True:
+            try:
+                await self._deliver(delivery)
+                return
+            except Exception:
+                log.exception("message not taken over", extra={"action": "delivery_failed", "key": delivery.key})
+                if (book := self.lines.get(delivery.line)) is not None:
+                    book.trouble("Mesaj çekirdeğe verilemedi; diskte bekliyor, yeniden deneniyor.")
+            await asyncio.sleep(AGAIN_SECONDS)
 
     def _late(self, message: Collected) -> Delivery:
         """Read a message whose turn has come."""

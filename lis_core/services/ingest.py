@@ -16,6 +16,7 @@ from functools import partial
 import msgspec
 import psycopg
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from drivers.messages import Delivery
 from lis_core.services.ingest_batch import BatchOutcome, apply_batch
@@ -59,7 +60,7 @@ def _names(delivery: Delivery) -> set[str | bytes | tuple[str]]:
 def _database_is_away(cause: BaseException) -> bool:
     if isinstance(cause, psycopg.errors.DeadlockDetected | psycopg.errors.SerializationFailure):
         return False
-    return isinstance(cause, psycopg.OperationalError | OSError | TimeoutError)
+    return isinstance(cause, psycopg.OperationalError | OSError | TimeoutError | NoConnectionFree)
 
 
 @dataclass(slots=True)
