@@ -120,8 +120,11 @@ async def test_a_file_that_nobody_can_read_is_kept_and_set_aside_with_the_reason
     target = await moved(folder, "yanlis.csv", "reddedilen")
     await moved(folder, "bos.csv", "reddedilen")
 
-    reason = target.with_name("yanlis.csv.neden.txt").read_text(encoding="utf-8")
-    assert "sütun başlıkları yok" in reason
+    reason = target.with_name("yanlis.csv.neden.txt")
+    async with asyncio.timeout(5):
+        while not (reason.exists() and reason.read_text(encoding="utf-8")):  # written beside it a moment later
+            await asyncio.sleep(0.02)
+    assert "sütun başlıkları yok" in reason.read_text(encoding="utf-8")
     ((_, _, kept, _),) = await raw_messages(house)
     assert bytes(kept) == b"a;b;c\n1;2;3\n"  # what was taken is kept, whatever it is
     await house.stop()

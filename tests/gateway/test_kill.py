@@ -108,7 +108,7 @@ async def test_killed_at_twenty_instants_of_a_busy_minute(lab: Database, tmp_pat
             text("update baglanti set adres = '127.0.0.1:' || (:base + split_part(adres, ':', 2)::int - 4000)"),
             {"base": base},
         )
-    numbers = place_orders(lab.url, 6000)
+    numbers = place_orders(lab.url, 15_000)  # more than a fast machine gets through
     share = len(numbers) // LINES
     analysers = [Analyser(base, numbers[n * share : (n + 1) * share], seed + n) for n in range(LINES)]
     house = KilledHouse(lab.url, tmp_path / "data", base)
