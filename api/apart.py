@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 AGAIN_SECONDS = 1.0
 STOP_SECONDS = 10.0
-BEHIND = 10
+BEHIND = 3
 """Unix `nice` of the core and the embedded database."""
 
 

@@ -32,7 +32,7 @@ WRITERS = 2
 PACE_SECONDS = 0.08
 """Small batches do not begin more often than this: under load each of them would cost as much as a large one. What
 comes after a pause is applied at once."""
-QUEUE_RESULTS = 6000
+QUEUE_RESULTS = 3200
 """Observations that may wait in memory; beyond this the spool holds them."""
 MOST_TRIES = 5
 _PASSING = (

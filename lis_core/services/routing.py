@@ -21,6 +21,9 @@ from lis_core.services.courtesy import queries
 from lis_core.services.sql import PLAN_ONCE
 from lis_core.storage.database import Database, Work, program
 
+NO_FLUSH = "set local synchronous_commit = off"
+"""An answer waits for no disk. What a power cut in the same instant takes back is the note that a test was offered and
+its audit row; it is offered again then, and a result binds with or without the note (decision 0111)."""
 ROUTER = program("yönlendirme", chain="yonlendirme", may=(P.ORDER_VIEW, P.SPECIMEN_VIEW, P.CATALOGUE_VIEW))
 MOST_AT_ONCE = 200
 """Specimens in the answer to a query for everything."""
@@ -112,6 +115,7 @@ async def _read(work: Work, raw: psycopg.AsyncConnection[Any], texts: list[str])
     """All that an answer needs, in one journey: the sheet of each known text. The pending tests are locked."""
     async with raw.pipeline():
         await raw.execute(PLAN_ONCE)
+        await raw.execute(NO_FLUSH)
         version = await raw.execute(CATALOG_VERSION)
         found = await raw.execute(ORDERS, [texts])
         pending = await raw.execute(PENDING_TESTS + " for update", [texts, PENDING_STATES])
