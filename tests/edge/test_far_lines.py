@@ -65,7 +65,7 @@ async def test_a_law_analyser_far_away_is_given_work_step_by_step_and_a_cut_line
     laboratory = LawLab(lab, tmp_path / "bos", far.gateway.catalog)
     tube, later, cut, *silent = [await laboratory.tube("GLU") for _ in range(5)]
     await until(lambda: "law" in far.gateway.lines and far.gateway.lines["law"].status.listening)
-    await until(lambda: far.gateway.lines["law-is"].status.peers == 1)
+    await until(lambda: "law-is" in far.gateway.lines and far.gateway.lines["law-is"].status.peers == 1)
     await station.start()
 
     await station.ask(tube)
