@@ -4,6 +4,7 @@ and a PostgreSQL of their own. What is acknowledged is counted here and looked f
 from __future__ import annotations
 
 import asyncio
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Awaitable, Callable, Sequence
@@ -22,6 +23,8 @@ from tests.edge.parts import RESULTS, Analyser, Cable, OwnPostgres, Part, SmallD
 from tests.gateway.conftest import free_port
 
 ANALYSERS = 6
+RECOVERED = 60.0
+"""Seconds that PostgreSQL may take for its recovery after a kill."""
 
 
 class Apart:
@@ -74,6 +77,7 @@ class Apart:
     def begin(self, messages: int, seed: int, pause: float) -> None:
         """Orders are placed, and analysers (more of them, where some have ended their day) work through them."""
         self._stop.clear()
+        self.rows("select 1")
         numbers = place_orders(self.url, messages, first=40_000_000 + self._placed)
         self._placed += messages
         share = len(numbers) // ANALYSERS
@@ -143,8 +147,16 @@ class Apart:
         return await asyncio.to_thread(_read, f"http://{self.http}{path}")
 
     def rows(self, sql: str, *values: Any) -> list[Any]:
-        with psycopg.connect(self.url, autocommit=True) as connection:
-            return connection.execute(sql, values).fetchall()
+        """Waits where PostgreSQL still recovers from what was done to it."""
+        until = time.monotonic() + RECOVERED
+        while True:
+            try:
+                with psycopg.connect(self.url, autocommit=True) as connection:
+                    return connection.execute(sql, values).fetchall()
+            except psycopg.OperationalError:
+                if time.monotonic() > until:
+                    raise
+            time.sleep(0.2)
 
     async def arrived(self, seconds: float = 300) -> None:
         """Everything acknowledged has reached the centre's database, also what broke off."""
