@@ -15,6 +15,7 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -178,15 +179,14 @@ async def assembled(settings: Settings, options: Options) -> AsyncIterator[House
         urls = urls_of(settings, server)
         await _when_it_answers(urls.owner)
         await asyncio.to_thread(upgrade, urls.owner)
-        database = Database(urls.application)
+        aside = partial(server.step_behind, nice=BEHIND) if server is not None and options.apart else None
+        database = Database(urls.application, met=aside)
         stack.push_async_callback(database.close)
         house = House(settings, options, database, urls.application)
         await house.start(stack)
         if server is not None:
             house.watch(server)
         if options.apart:
-            if server is not None:
-                server.step_behind(BEHIND)
             step_behind()
         yield house
 

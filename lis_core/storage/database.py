@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -66,7 +66,8 @@ def as_psycopg_url(url: str) -> str:
 class Database:
     """One pool of connections, shared by everything in the process."""
 
-    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+    def __init__(self, url: str, *, pool_size: int = 10, met: Callable[[int], None] | None = None) -> None:
+        """met: told the server's process number of each new connection."""
         self.url = url
         self.engine: AsyncEngine = create_async_engine(
             as_psycopg_url(url),
@@ -80,6 +81,10 @@ class Database:
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
         _prove_idle_connections(self.engine.sync_engine)
         event.listen(self.engine.sync_engine, "handle_error", _without_rows)
+        if met is not None:
+            event.listen(
+                self.engine.sync_engine, "connect", lambda made, _: met(made.driver_connection.info.backend_pid)
+            )
 
     @asynccontextmanager
     async def work(self, actor: Actor) -> AsyncIterator[Work]:

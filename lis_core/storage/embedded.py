@@ -58,7 +58,6 @@ class EmbeddedServer:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._server: Any = None
-        self._behind = 0
 
     def start(self) -> str:
         """Returns the administrator's URL of the project's database, created at the first start.
@@ -138,16 +137,13 @@ class EmbeddedServer:
         if self._is_there():
             return False
         self._bring_up()
-        self.step_behind(self._behind)
         return True
 
-    def step_behind(self, nice: int) -> None:
-        """Let processes of usual priority go first (Unix `nice`, 0 to 19), also after a `revive`."""
-        self._behind = nice
-        with contextlib.suppress(OSError, ValueError, IndexError, psutil.Error):  # no right to: it stays as it is
-            server = psutil.Process(int((self.folder / "postmaster.pid").read_text().split()[0]))
-            for process in (server, *server.children()):
-                process.nice(max(nice, process.nice()))
+    def step_behind(self, pid: int, nice: int) -> None:
+        """Let processes of usual priority go before this one of the server's (Unix `nice`, 0 to 19)."""
+        with contextlib.suppress(OSError, psutil.Error):  # no right to, or gone already: it stays as it is
+            process = psutil.Process(pid)
+            process.nice(max(nice, process.nice()))
 
     def url_of(self, role: str) -> str:
         """The URL for one of the roles of `roles`; the server asks nobody on this machine for a password."""
