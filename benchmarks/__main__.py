@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import backlog, connections, decode, end_to_end
+from benchmarks.house import as_a_server
 
 FOLDER = Path(__file__).parent
 BEGIN, END = "<!-- table begins -->", "<!-- table ends -->"
@@ -54,7 +55,8 @@ def table(figures: dict[str, Any]) -> str:
     where = figures["machine"]
     lines.append(
         f"\nMeasured on {figures['day']}: {where['cores']} cores shared by Numune, its PostgreSQL and the load "
-        f"generator, {where['system']}, Python {where['python']}, a virtual machine whose speed drifts: read the ratios."
+        f"generator, {where['system']}, Python {where['python']}, a virtual machine whose speed drifts: read the ratios. "
+        f"Scheduler groups (`kernel.sched_autogroup_enabled`): {'off, as on a server' if where['as_a_server'] else 'on'}."
     )
     return "\n".join(lines)
 
@@ -76,14 +78,16 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--dry", action="store_true", help="print only, write nothing")
     arguments = parser.parse_args(argv)
     figures: dict[str, Any] = {"day": date.today().isoformat(), "machine": machine(), "scale": arguments.scale}
-    print("end to end ...", file=sys.stderr, flush=True)
-    figures["end_to_end"] = end_to_end.measure(arguments.scale)
-    print("200 connections by the clock ...", file=sys.stderr, flush=True)
-    figures["connections"] = connections.measure(arguments.connection_seconds)
-    print("a day behind a cut line ...", file=sys.stderr, flush=True)
-    figures["backlog"] = backlog.measure(int(backlog.MESSAGES * min(arguments.scale, 1.0)))
-    print("decoding ...", file=sys.stderr, flush=True)
-    figures["decode"] = decode.measure()
+    with as_a_server() as served:
+        figures["machine"]["as_a_server"] = served
+        print("end to end ...", file=sys.stderr, flush=True)
+        figures["end_to_end"] = end_to_end.measure(arguments.scale)
+        print("200 connections by the clock ...", file=sys.stderr, flush=True)
+        figures["connections"] = connections.measure(arguments.connection_seconds)
+        print("a day behind a cut line ...", file=sys.stderr, flush=True)
+        figures["backlog"] = backlog.measure(int(backlog.MESSAGES * min(arguments.scale, 1.0)))
+        print("decoding ...", file=sys.stderr, flush=True)
+        figures["decode"] = decode.measure()
     if not arguments.dry:
         write(figures)
     print(table(figures))

@@ -6,6 +6,7 @@ import os
 import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
@@ -23,6 +24,8 @@ from lis_core.storage.roles_urls import urls_of
 
 LEAST_FREE = 2 * 1024**3
 WATCHED = timedelta(days=7)
+AUTOGROUP = Path("/proc/sys/kernel/sched_autogroup_enabled")
+"""Linux: whether each session (hence each process of PostgreSQL) is scheduled as a group of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class Finding:
 
 async def diagnose(settings: Settings) -> list[Finding]:
     """Look at the data folder, the database, the audit chain, the outbox, the lines."""
-    findings = [_folder(settings)]
+    findings = [_folder(settings), *scheduler()]
     server = EmbeddedServer(settings.data_dir / "pg") if settings.database_url is None else None
     try:
         if server is not None:
@@ -76,6 +79,21 @@ def _folder(settings: Settings) -> Finding:
     if free < LEAST_FREE:
         return Finding(False, "disk", f"{free / 1024**3:.1f} GiB boş yer kaldı; en az 2 GiB olmalı.")
     return Finding(True, "veri klasörü", f"{folder}, {free / 1024**3:.0f} GiB boş")
+
+
+def scheduler(switch: Path = AUTOGROUP) -> list[Finding]:
+    """A desktop's habit that makes an analyser wait on a busy server (decision 0112); nothing where there is no switch."""
+    try:
+        grouped = switch.read_text(encoding="ascii").strip() != "0"
+    except OSError:
+        return []
+    if not grouped:
+        return [Finding(True, "işlemci paylaşımı", "oturumlara göre bölünmüyor")]
+    words = (
+        "çekirdek işlemciyi oturumlara göre bölüyor (masaüstü ayarı); yoğun sunucuda cihazın sorusu bekler: "
+        "kernel.sched_autogroup_enabled = 0"
+    )
+    return [Finding(True, "işlemci paylaşımı", words, warning=True)]
 
 
 async def _database(url: str, settings: Settings) -> list[Finding]:

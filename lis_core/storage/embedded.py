@@ -25,9 +25,12 @@ from lis_core.storage import roles, server_watch  # noqa: E402
 DATABASE = "numune"
 
 _SETTINGS = """# Written by Numune at every start; your own settings belong into postgresql.conf, after the include.
-# A laboratory writes in bursts: room for them in memory, fewer checkpoints, whole pages logged compressed.
+# A laboratory writes in bursts: room for them in memory, fewer checkpoints, whole pages logged compressed. Whoever finds
+# no room in memory (pages, log) writes for others first, and an analyser may be waiting for its answer (decision 0112).
 shared_buffers = 256MB
-wal_buffers = 16MB
+wal_buffers = 64MB
+bgwriter_delay = 50ms
+bgwriter_lru_maxpages = 1000
 max_wal_size = 4GB
 checkpoint_timeout = 15min
 wal_compression = on

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from lis_core import backup_cli
+from lis_core.doctor import scheduler
 from lis_core.exposure import exposed
 from lis_core.settings import Settings
 from lis_core.storage.database import Database
@@ -51,3 +52,15 @@ async def test_ports_backups_and_certificates_are_looked_at(
     late = await _told(lab, over_tls, datetime(3001, 1, 1, tzinfo=UTC))
     assert late["sertifika (web)"][0] is False
     assert "doldu" in late["sertifika (web)"][1]
+
+
+def test_a_desktops_scheduler_is_said(tmp_path: Path) -> None:
+    switch = tmp_path / "sched_autogroup_enabled"
+    assert scheduler(switch) == [], "another system: nothing to say"
+    switch.write_text("1\n")
+    [found] = scheduler(switch)
+    assert found.warning
+    assert "kernel.sched_autogroup_enabled = 0" in found.words
+    switch.write_text("0\n")
+    [found] = scheduler(switch)
+    assert found.mark == "tamam"
