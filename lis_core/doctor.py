@@ -82,7 +82,7 @@ def _folder(settings: Settings) -> Finding:
 
 
 def scheduler(switch: Path = AUTOGROUP) -> list[Finding]:
-    """A desktop's habit that makes an analyser wait on a busy server (decision 0112); nothing where there is no switch."""
+    """A desktop's habit that makes an analyser wait on a busy server (decision 0112); nothing where no switch is."""
     try:
         grouped = switch.read_text(encoding="ascii").strip() != "0"
     except OSError:

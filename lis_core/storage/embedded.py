@@ -25,8 +25,8 @@ from lis_core.storage import roles, server_watch  # noqa: E402
 DATABASE = "numune"
 
 _SETTINGS = """# Written by Numune at every start; your own settings belong into postgresql.conf, after the include.
-# A laboratory writes in bursts: room for them in memory, fewer checkpoints, whole pages logged compressed. Whoever finds
-# no room in memory (pages, log) writes for others first, and an analyser may be waiting for its answer (decision 0112).
+# A laboratory writes in bursts: room for them in memory, fewer checkpoints, whole pages logged compressed. Whoever
+# finds no room in memory (pages, log) writes for others first, and an analyser may be waiting for it (decision 0112).
 shared_buffers = 256MB
 wal_buffers = 64MB
 bgwriter_delay = 50ms
