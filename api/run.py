@@ -40,6 +40,7 @@ from drivers.messages import Query, WorkOrder
 from drivers.outgoing import Outgoing, put_in_force
 from drivers.site import FOLDER, SiteCatalog
 from hbys_bridge.app import start_bridge
+from lis_core import logs
 from lis_core.demo import load_demo
 from lis_core.demo_orders import load_demo_orders
 from lis_core.jobs import OutboxWorker, notify_panic
@@ -104,7 +105,7 @@ def command(argv: list[str]) -> int:
         if not {"gateway", "core"} <= roles:
             parser.error("--apart, gateway ve core rolleri birlikte istendiğinde anlamlıdır")
         roles -= {"gateway"}
-    logging.basicConfig(level=os.environ.get("NUMUNE_LOG", "WARNING"), format="%(asctime)s %(levelname)s %(message)s")
+    logs.begin()
     try:
         settings = Settings.from_environment()
         if "web" in roles:

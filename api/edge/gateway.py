@@ -36,6 +36,7 @@ from drivers.gateway.line import LineSpec
 from drivers.links.gate import LineSecurity
 from drivers.messages import Delivery, Query, WorkOrder
 from drivers.outgoing import Outgoing, put_in_force
+from lis_core import logs
 from lis_core.domain.edge import (
     GATEWAY_NAME,
     EdgeConfiguration,
@@ -243,7 +244,7 @@ def command(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="numune gateway", description="Uzak geçidi çalıştırır.")
     parser.add_argument("--config", type=Path, required=True, help="geçidin ayar dosyası (TOML)")
     arguments = parser.parse_args(argv)
-    logging.basicConfig(level="WARNING", format="%(asctime)s %(levelname)s %(message)s")
+    logs.begin()
     try:
         settings = EdgeSettings.read(arguments.config)
         put_in_force(settings.outgoing)

@@ -352,13 +352,21 @@ class Gateway:
         return found + collector.finish(broken=True)
 
     def _collect_texts(self, spec: LineSpec, frames: list[tuple[Place, Frame]]) -> list[Collected]:
-        definition = self.definition_of(spec)
-        link = text_link(definition, definition.link_options()) if definition.file.wire is not None else None
-        collector = TextCollector(self.spool.identity, spec.name, link.join if link is not None else b"")
+        collector = TextCollector(self.spool.identity, spec.name, self._join_of(spec))
         found: list[Collected] = []
         for place, frame in frames:
             found += collector.take(place, frame.received_ns, frame.raw, frame.text, frame.last)
         return found + collector.finish()
+
+    def _join_of(self, spec: LineSpec) -> bytes:
+        """What stands between the blocks of one message on this line."""
+        definition = self.definition_of(spec)
+        if definition.file.wire is None:
+            return b""
+        try:
+            return text_link(definition, _chosen(definition, spec)).join
+        except (ValueError, KeyError, TypeError):  # the line was given words that no link has; its screen says so
+            return text_link(definition, definition.link_options()).join
 
     # -- answers out
 

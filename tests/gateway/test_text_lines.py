@@ -114,19 +114,20 @@ async def test_a_full_disk_is_a_refusal_and_nothing_is_delivered(
         assert "Diske yazılamadı" in post.history
 
 
+@pytest.mark.parametrize("hat", [{}, {"join": "CR"}], ids=["as the model", "as this line was set"])
 async def test_what_was_acknowledged_is_there_after_a_crash_under_the_same_key(
-    tmp_path: Path, catalog: Catalog
+    tmp_path: Path, catalog: Catalog, hat: dict[str, Any]
 ) -> None:
-    """The database never confirmed: the next process takes it up, message by message."""
-    post = Post(tmp_path, catalog, "tosoh-g8")
+    """The database never confirmed: the next process takes it up, message by message, and reads it the same way."""
+    post = Post(tmp_path, catalog, "tosoh-g8", hat=hat)
     await post.__aenter__()
     wire = await Wire.to(post.port)
     await wire.send(message("tosoh-g8"))
-    before = [(one.key, one.raw, one.whole) for one in await post.arrived(2)]
+    before = [(one.key, one.raw, one.whole, one.observations, one.problem) for one in await post.arrived(2)]
     await post.gateway.stop()
 
-    async with Post(tmp_path, catalog, "tosoh-g8") as again:
-        after = [(one.key, one.raw, one.whole) for one in await again.arrived(2)]
+    async with Post(tmp_path, catalog, "tosoh-g8", hat=hat) as again:
+        after = [(one.key, one.raw, one.whole, one.observations, one.problem) for one in await again.arrived(2)]
     assert after == before
 
 

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+
 import pytest
 
+import api
+import hbys_bridge
+import lis_core
 from hbys_bridge.hl7.inbox import EVENTS
 from hbys_bridge.hl7.rights import BRIDGE, RIGHTS_OF_MESSAGE, actor_of
 from lis_core.demo import LOADER
@@ -19,12 +25,30 @@ from lis_core.services.manual import enter_result
 from lis_core.services.orders import OrderRequest, place_order
 from lis_core.services.patients import update_patient
 from lis_core.services.routing import ROUTER
-from lis_core.storage.database import Database, program
+from lis_core.storage.database import Actor, Database, program
 from tests.services import steps
 
-PARTS = (BRIDGE, INGEST, GATEWAY, ROUTER, WORKER, LOADER)
+
+def parts() -> list[Actor]:
+    """Every part of the program that acts by itself, from the program's own modules: a new one is held the day it is
+    added."""
+    found: dict[str, Actor] = {}
+    for package in (lis_core, hbys_bridge, api):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if module.name.endswith("__main__"):
+                continue
+            values = vars(importlib.import_module(module.name)).values()
+            found |= {value.name: value for value in values if isinstance(value, Actor)}
+    return sorted(found.values(), key=lambda part: part.name)
+
+
+PARTS = parts()
 NEVER = (P.RESULT_TECHNICAL, P.RESULT_CLINICAL, P.RESULT_VIEW_UNAPPROVED, P.RESULT_CHANGE)
 """What no part of the program may: these are a person's."""
+
+
+def test_the_known_parts_are_among_them() -> None:
+    assert {BRIDGE, INGEST, GATEWAY, ROUTER, WORKER, LOADER} <= set(PARTS)
 
 
 @pytest.mark.parametrize("part", PARTS, ids=lambda part: part.name)
