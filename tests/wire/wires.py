@@ -87,8 +87,10 @@ class Wire(asyncio.Protocol):
         self.transport.abort()
 
     async def close(self) -> None:
-        """Hang up once all is said."""
+        """Hang up once all is said, and heard where silence is what ends a record."""
         await self.line.yard.rest()
+        if pause := self.line.definition.link_options().get("pause"):
+            await self.line.silence(2 * pause)
         self.transport.close()
         await self.line.hung_up()
 
