@@ -188,7 +188,7 @@ class Centre:
         if again:
             await gateways.note_pending(self._database)
         if forgotten:
-            await self._tell_work(client)
+            await self._tell_work(client, after_others=True)
             await self._publish(client, {name: wanted[name] for name in sorted(forgotten)})
 
     async def _publish(self, client: aiomqtt.Client, configurations: dict[str, EdgeConfiguration]) -> None:
@@ -201,9 +201,10 @@ class Centre:
             return {}
         return {path.name: path.read_text(encoding="utf-8") for path in sorted(self._definitions.glob("*.toml"))}
 
-    async def _tell_work(self, client: aiomqtt.Client) -> None:
+    async def _tell_work(self, client: aiomqtt.Client, *, after_others: bool = False) -> None:
+        """after_others: and return only when what another core, or our own other task, was telling is told as well."""
         while self._configurations:
-            async with gateways.changed_sheets(self._database) as told:
+            async with gateways.changed_sheets(self._database, after_others=after_others) as told:
                 sheets = [
                     (topic("is", name, number), _payload(sheet, configuration))
                     for name, configuration in self._configurations.items()

@@ -145,18 +145,24 @@ def _runs(known: Catalog, instrument_id: int) -> dict[int, EdgeRuns]:
 
 
 @asynccontextmanager
-async def changed_sheets(database: Database) -> AsyncIterator[list[tuple[str, Sheet | None]]]:
+async def changed_sheets(
+    database: Database, *, after_others: bool = False
+) -> AsyncIterator[list[tuple[str, Sheet | None]]]:
     """Orders that changed, each with its sheet (None: nothing is pending any more); the oldest note first.
 
-    The notes are gone when the block ends well, and come again when it does not. One caller at a time: another process
-    that holds the turn makes this an empty list.
+    The notes are gone when the block ends well, and come again when it does not. One caller at a time: where another
+    holds the turn this is an empty list, or (after_others) waits until that one has told what it took: an empty list
+    means then that everything was told.
     """
     async with database.work(CENTRE) as work:
         raw = await work.driver()
-        turn = await (await raw.execute("select pg_try_advisory_xact_lock(hashtext('is_listesi'))")).fetchone()
-        if not turn or not turn[0]:
-            yield []
-            return
+        if after_others:
+            await raw.execute("select pg_advisory_xact_lock(hashtext('is_listesi'))")
+        else:
+            turn = await (await raw.execute("select pg_try_advisory_xact_lock(hashtext('is_listesi'))")).fetchone()
+            if not turn or not turn[0]:
+                yield []
+                return
         noted = await raw.execute(
             "delete from is_listesi_degisen where is_listesi_degisen_kodu in (select is_listesi_degisen_kodu "
             "from is_listesi_degisen order by 1 limit %s) returning tetkik_istem_kodu",

@@ -12,7 +12,9 @@ import pytest
 
 from api.edge.gateway import EdgeGateway
 from benchmarks.laboratory import place_orders
-from lis_core.storage.database import Database
+from lis_core.domain.permissions import P
+from lis_core.services.gateways import changed_sheets, save_gateway
+from lis_core.storage.database import Database, program
 from tests.edge.conftest import CentreHouse, Mosquitto, move_line, settings_of, until
 from tests.gateway.conftest import ACK, ENQ, EOT, Wire, frames_of, message_records
 
@@ -162,6 +164,24 @@ async def test_what_is_done_or_cancelled_elsewhere_is_not_offered_when_the_gatew
         assert kept in second.store.by_text
     finally:
         await second.stop()
+
+
+async def test_all_is_told_only_when_the_other_core_has_told_what_it_took(lab: Database) -> None:
+    """Two cores, one turn: behind the work a gateway is told that everything stands, and it forgets what was not named."""
+    await save_gateway(lab, program("deneme", may=(P.INSTRUMENT_MANAGE,)), "ilce")
+    [number] = order(lab)
+
+    async def told(*, after_others: bool) -> set[str]:
+        async with changed_sheets(lab, after_others=after_others) as sheets:
+            return {number for number, _ in sheets}
+
+    async with changed_sheets(lab) as taken:
+        assert number in {number for number, _ in taken}
+        assert await told(after_others=False) == set(), "nothing left, but not yet told"
+        waiting = asyncio.create_task(told(after_others=True))
+        await asyncio.sleep(0.2)
+        assert not waiting.done()
+    assert await waiting == set()
 
 
 async def test_a_broker_that_forgot_everything_takes_no_work_from_a_gateway(

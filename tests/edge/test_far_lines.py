@@ -108,6 +108,7 @@ async def test_a_law_analyser_far_away_is_given_work_step_by_step_and_a_cut_line
     # the broker is there and no core behind it: asked once in vain, then not again for a while
     await centre.stop()
     for number in silent:
+        assert number in far.store.by_text
         before, began = len(station.orders()), asyncio.get_running_loop().time()
         await station.ask(number)
         await station.until(lambda: len(station.orders()) > before)  # noqa: B023 - waited for in the same turn

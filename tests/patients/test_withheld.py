@@ -15,7 +15,7 @@ from lis_core.storage.tables import User
 from tests.patients.conftest import Ordered, Ward, knock, text_of
 
 PASSWORD = "Sorumlu-Parolasi-41"
-POSITIVE, NEGATIVE = "Pozitif 7.31", "Negatif"
+POSITIVE, NEGATIVE = "Pozitif 7q31", "Negatif"
 
 
 @pytest.fixture(scope="module")
@@ -64,12 +64,12 @@ async def test_a_withheld_positive_negative_and_unfinished_one_look_alike(ward: 
         pages.add(look(page.text, one))
         papers.add(paper((await phone.get("/sonuc/rapor.pdf")).content, one))
         assert NEUTRAL in page.text and "92" in page.text
-        assert "Pozitif" not in page.text and "Negatif" not in page.text and "7.31" not in page.text
+        assert "Pozitif" not in page.text and "Negatif" not in page.text and "7q31" not in page.text
     assert len(pages) == 1
     assert len(papers) == 1
     [text] = papers
     assert NEUTRAL.split(".")[0] in " ".join(text.split())
-    assert "Pozitif" not in text and "7.31" not in text
+    assert "Pozitif" not in text and "7q31" not in text
 
 
 async def test_an_order_of_withheld_tests_alone_has_no_report_before_and_after(ward: Ward) -> None:
@@ -99,8 +99,8 @@ async def test_a_confidential_result_is_read_by_its_bench_and_its_physician_and_
             )
             if (answer := await client.get(path, headers={"accept": "text/html, application/json"})).status_code == 200
         ]
-        assert any("7.31" in text for text in shown) is reads, who
-        assert all(("7.31" in text) is reads for text in shown if "GLU" in text), who
+        assert any("7q31" in text for text in shown) is reads, who
+        assert all(("7q31" in text) is reads for text in shown if "GLU" in text), who
     line = await clinic.line(mine.number, "ANTIHIV", "hekim")
     assert line["result"]["value"] == POSITIVE
     other = await (await clinic.as_("hematolog", PASSWORD)).get(f"/api/v1/orders/{mine.number}")
@@ -113,9 +113,9 @@ async def test_a_confidential_result_is_read_by_its_bench_and_its_physician_and_
         reader = await clinic.as_(who)
         named = text_of((await reader.get(f"/api/v1/orders/{mine.number}/report.pdf")).content)
         assert mine.patient["family_name"] in named and "92" in named
-        assert "7.31" not in named and "kodlu raporda" in named
+        assert "7q31" not in named and "kodlu raporda" in named
         coded = text_of((await reader.get(f"/api/v1/orders/{mine.number}/report.pdf?kodlu=1")).content)
-        assert "7.31" in coded and mine.number in coded and "92" not in re.sub(r"\d{3,}|\d\d[.:]\d\d", "", coded)
+        assert "7q31" in coded and mine.number in coded and "92" not in re.sub(r"\d{3,}|\d\d[.:]\d\d", "", coded)
         assert "IŞÇI80" in coded
         for secret in (mine.patient["family_name"], "Işıl", mine.tc, mine.tc[:3] + "*", "17.05.1980"):
             assert secret not in coded
@@ -138,7 +138,7 @@ async def test_the_emergency_print_bears_no_confidential_result_under_a_name(war
     wanted = {"acil": "1", "gerekce": "ameliyata alınıyor"}
     made = await (await ward.clinic.as_("uzman")).get(f"/api/v1/orders/{placed['number']}/report.pdf", params=wanted)
     text = text_of(made.content)
-    assert "92" in text and "7.31" not in text
+    assert "92" in text and "7q31" not in text
 
 
 # --- the chief -------------------------------------------------------------------------------------------------------
