@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PORT   ?= 8000
-# Tests run in this many processes, each with its own database server. More make programs under test wait for a processor.
-WORKERS ?= 2
+# Tests run in this many processes, each with its own database server: programs, screens, all the rest (tests/conftest.py).
+WORKERS ?= 3
 
 .PHONY: run test bench lint types audit web install install-test clean
 
@@ -28,7 +28,7 @@ run: web
 	NUMUNE_HTTP=$${NUMUNE_HTTP:-127.0.0.1:$(PORT)} $(BIN)/numune run --demo
 
 test: $(VENV)/.installed-test web
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

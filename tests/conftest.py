@@ -21,6 +21,27 @@ from lis_core.storage.migrate import upgrade
 
 os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
 
+TOGETHER = {
+    "programs": ("tests/browser/", "tests/edge/", "tests/gateway/test_kill.py", "tests/bridge/test_once.py"),
+    "screens": (
+        "tests/screens/test_keyboard.py",
+        "tests/screens/test_looks.py",
+        "tests/screens/test_instrument_looks.py",
+    ),
+}
+"""Files that one process runs one after the other, first of all: each starts whole programs or drives a browser by the
+clock, and two of a kind side by side would wait for each other's processor."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Every other file is a piece of work of its own (pytest-xdist's `loadgroup`)."""
+    for item in items:
+        file = item.nodeid.partition("::")[0]
+        group = next((name for name, files in TOGETHER.items() if file.startswith(files)), file)
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group").args[0] not in TOGETHER)  # type: ignore[union-attr]
+
+
 _AS_THE_PROGRAM = (passwords._HASHER, passwords._NOBODY)
 # The suite signs in thousands of times, so it does with Argon2id's least numbers (see `real_passwords`).
 passwords._HASHER = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=64, parallelism=1),))
