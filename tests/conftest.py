@@ -33,6 +33,7 @@ TOGETHER = {
 clock, and two of a kind side by side would wait for each other's processor."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Every other file is a piece of work of its own (pytest-xdist's `loadgroup`)."""
     for item in items:
