@@ -33,14 +33,19 @@ TOGETHER = {
 clock, and two of a kind side by side would wait for each other's processor."""
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def _group(item: pytest.Item) -> str:
+    file = item.nodeid.partition("::")[0]
+    return next((name for name, files in TOGETHER.items() if file.startswith(files)), file)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
     """Every other file is a piece of work of its own (pytest-xdist's `loadgroup`)."""
-    for item in items:
-        file = item.nodeid.partition("::")[0]
-        group = next((name for name, files in TOGETHER.items() if file.startswith(files)), file)
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group").args[0] not in TOGETHER)  # type: ignore[union-attr]
+    item.add_marker(pytest.mark.xdist_group(_group(item)))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest begins first."""
+    items.sort(key=lambda item: _group(item).partition("@")[0] not in TOGETHER)
 
 
 _AS_THE_PROGRAM = (passwords._HASHER, passwords._NOBODY)
