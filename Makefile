@@ -28,7 +28,7 @@ run: web
 	NUMUNE_HTTP=$${NUMUNE_HTTP:-127.0.0.1:$(PORT)} $(BIN)/numune run --demo
 
 test: $(VENV)/.installed-test web
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

@@ -8,6 +8,7 @@ import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -33,19 +34,26 @@ TOGETHER = {
 clock, and two of a kind side by side would wait for each other's processor."""
 
 
-def _group(item: pytest.Item) -> str:
-    file = item.nodeid.partition("::")[0]
+def _group(nodeid: str) -> str:
+    file = nodeid.partition("::")[0]
     return next((name for name, files in TOGETHER.items() if file.startswith(files)), file)
-
-
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Every other file is a piece of work of its own (pytest-xdist's `loadgroup`)."""
-    item.add_marker(pytest.mark.xdist_group(_group(item)))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest begins first."""
-    items.sort(key=lambda item: _group(item).partition("@")[0] not in TOGETHER)
+    items.sort(key=lambda item: _group(item.nodeid) not in TOGETHER)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Pieces of work for the test processes: a group of files, or a file."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class InGroups(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _group(nodeid)
+
+    return InGroups(config, log)
 
 
 _AS_THE_PROGRAM = (passwords._HASHER, passwords._NOBODY)
