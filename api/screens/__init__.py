@@ -19,6 +19,7 @@ from api.screens import (
     instrument_setup,
     instrument_traffic,
     instruments,
+    loading,
     messages,
     orders,
     people,
@@ -57,6 +58,7 @@ for part in (
     messages,
     definition_editor,
     work_steps,
+    loading,
     instruments,  # behind the others: an instrument's code is an address beside theirs
     unmatched,
     desk,

@@ -205,5 +205,9 @@ WRONG_UNIT = _kind(
     407, 409, "{test} {unit} biriminde gelmiş, beklenen birim {expected}. Cihaz eşleştirmesine birim dönüşümü ekleyin."
 )
 UNKNOWN_STEP = _kind(430, 404, "{step} numaralı iş adımı yok.")
+PLACE_TAKEN = _kind(432, 409, "{place}. konumda {barcode} duruyor. Önce onu listeden çıkarın.")
+ALREADY_LOADED = _kind(433, 409, "{barcode} zaten {place}. konumda.")
+NOTHING_TO_RUN = _kind(434, 409, "{reason} Tüp yüklenmedi.")
+NOT_LOADED = _kind(435, 404, "{instrument} yükleme listesinin {place}. konumunda tüp yok.")
 STEP_IS_CLOSED = _kind(431, 409, "{step} iş adımı {state} durumunda; bu işlem yapılamaz.")
 NUMBERS_GIVEN = _kind(408, 409, "{problem}")

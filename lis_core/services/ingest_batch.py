@@ -21,6 +21,7 @@ from lis_core.domain.permissions import P
 from lis_core.domain.states import TestState, TubeState
 from lis_core.services.catalog import CATALOG_VERSION, Catalog, catalog_of
 from lis_core.services.ingest_match import OrderedTestRow, ScannedSpecimen
+from lis_core.services.ingest_places import places_of
 from lis_core.services.ingest_rows import APPLIED, BatchRows, Message, decide, measurement_key
 from lis_core.services.ingest_write import next_ids, write_results
 from lis_core.services.result_rows import conditions_of
@@ -64,12 +65,14 @@ async def apply_batch(database: Database, deliveries: Sequence[Delivery], *, car
         messages = await _drop_known_keys(raw, messages)
         await _mark_repeats(raw, messages)
         steps = await steps_of(raw, messages)
-        specimens = await scan(raw, sorted({*asked_texts(messages), *steps.containers()}))
+        places = await places_of(raw, messages)
+        specimens = await scan(raw, sorted({*asked_texts(messages), *steps.containers(), *places.barcodes()}))
         await _number_messages(raw, messages)
         rows = BatchRows(
             ids=await next_ids(raw, "tetkik_sonuc", sum(len(message.delivery.observations) for message in messages)),
             known_keys=await _known_measurements(raw, messages) if careful else set(),
             steps=steps,
+            places=places,
         )
         await decide(rows, messages, specimens, known, work.now)
         await _write(work, raw, messages, rows)

@@ -73,6 +73,8 @@ class Matched:
     test: CatalogTest
     power: int = 0
     """The value is to be taken times ten to this: UCUM writes it into the unit."""
+    place: str = ""
+    """In words: at which place the tube stood, where the analyser read no number."""
 
 
 @dataclass(frozen=True, slots=True)

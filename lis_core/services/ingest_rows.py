@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import lru_cache
@@ -71,6 +72,17 @@ class StepFinder(Protocol):
     def noted(self, message: Message, observation: Observation) -> list[dict[str, Any]]: ...
 
 
+class PlaceFinder(Protocol):
+    """What `lis_core.services.ingest_places` knows of load lists."""
+
+    def bound(
+        self,
+        message: Message,
+        observation: Observation,
+        match_there: Callable[[Observation], Matched | Unmatched],
+    ) -> tuple[Observation, Matched | Unmatched] | None: ...
+
+
 @dataclass(slots=True)
 class BatchRows:
     """What is to be written."""
@@ -89,6 +101,8 @@ class BatchRows:
     """Measurements that are stored already, or came earlier in this batch."""
     steps: StepFinder | None = None
     """Work steps that the messages name (HL7 LAW)."""
+    places: PlaceFinder | None = None
+    """Load lists of analysers that read no barcode."""
 
 
 async def decide(
@@ -140,7 +154,7 @@ def _take(
     elif rows.steps is not None and message.delivery.steps:
         found = _match_step(rows.steps, message, instrument, observation, specimens, known)
     else:
-        found = match(observation, specimens, known.mapping(instrument.id), known.test_by_id)
+        observation, found = _match_tube(rows, message, instrument, observation, specimens, known)
     if isinstance(found, Unmatched):
         rows.unmatched.append(_unmatched_row(message, observation, key, found))
         message.unmatched += 1
@@ -148,6 +162,23 @@ def _take(
     assert instrument is not None
     _accept(rows, message, instrument, observation, found, known, key, day)
     message.results += 1
+
+
+def _match_tube(
+    rows: BatchRows,
+    message: Message,
+    instrument: CatalogInstrument,
+    observation: Observation,
+    specimens: dict[str, ScannedSpecimen],
+    known: Catalog,
+) -> tuple[Observation, Matched | Unmatched]:
+    """A result by the tube that it names, else by the tube that stood at its place."""
+
+    def there(named: Observation) -> Matched | Unmatched:
+        return match(named, specimens, known.mapping(instrument.id), known.test_by_id)
+
+    placed = rows.places.bound(message, observation, there) if rows.places is not None else None
+    return placed if placed is not None else (observation, there(observation))
 
 
 def _match_step(
@@ -177,7 +208,8 @@ def measurement_key(message: Message, observation: Observation, seen: dict[tuple
         facts: tuple[Any, ...] = (
             instrument,
             # Without a tube number the patient's is all that tells two results of one second apart.
-            observation.specimen or (observation.specimen, observation.patient),
+            # Or its place's, on an analyser that reads no barcode: many tubes are measured in the same second.
+            observation.specimen or (observation.specimen, observation.patient, observation.rack, observation.position),
             observation.test,
             observation.measured_at,
             observation.value,
@@ -283,7 +315,7 @@ def _bound(observation: Observation, found: Matched) -> dict[str, Any]:
     return {
         "o": "P",
         "r": "ESLESME/1",
-        "why": f"{observation.specimen} okundu: istem {found.specimen.order_number}{tube}; "
+        "why": f"{found.place or f'{observation.specimen} okundu'}: istem {found.specimen.order_number}{tube}; "
         f"cihaz kodu {observation.test} = {found.test.code}",
         "saw": {"okunan": observation.specimen, "kod": observation.test, "tup": found.specimen.tube_material},
     }

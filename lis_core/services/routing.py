@@ -90,7 +90,7 @@ async def answer_query(database: Database, line: str, query: Query) -> list[Work
 async def _answer(database: Database, line: str, query: Query) -> list[WorkOrder]:
     async with database.work(ROUTER) as work:
         raw = await work.driver()
-        known, sheets = await _read(work, raw, query.specimens)
+        known, sheets = await read_sheets(work, raw, query.specimens)
         instrument = known.instrument_by_line(line)
         if instrument is None or not instrument.active or not instrument.in_service:
             why = f"{line} hattının cihazı tanımlı değil." if instrument is None else f"{instrument.name} hizmet dışı."
@@ -98,7 +98,7 @@ async def _answer(database: Database, line: str, query: Query) -> list[WorkOrder
         texts = query.specimens
         if query.everything and not texts:
             texts = await _waiting(raw, known, instrument)
-            known, sheets = await _read(work, raw, texts)
+            known, sheets = await read_sheets(work, raw, texts)
         runs = {mapping.test_id: mapping for mapping in known.mapping(instrument.id).values() if mapping.outgoing}
         orders: list[WorkOrder] = []
         given: dict[int, tuple[Sheet, WorkTest]] = {}
@@ -107,11 +107,15 @@ async def _answer(database: Database, line: str, query: Query) -> list[WorkOrder
             order, tests = offer(text, sheet, instrument.id, runs, query, work.now)
             orders.append(order)
             given |= {ordered.id: (sheet, test) for ordered, test in tests if sheet is not None}
-        _record(work, instrument, query, {text: sheets[text].tubes[text] for text in texts if text in sheets}, given)
+        record_given(
+            work, instrument, query, {text: sheets[text].tubes[text] for text in texts if text in sheets}, given
+        )
     return orders
 
 
-async def _read(work: Work, raw: psycopg.AsyncConnection[Any], texts: list[str]) -> tuple[Catalog, dict[str, Sheet]]:
+async def read_sheets(
+    work: Work, raw: psycopg.AsyncConnection[Any], texts: list[str]
+) -> tuple[Catalog, dict[str, Sheet]]:
     """All that an answer needs, in one journey: the sheet of each known text. The pending tests are locked."""
     async with raw.pipeline():
         await raw.execute(PLAN_ONCE)
@@ -179,7 +183,7 @@ def _patient(patient_id: int, given: str, family: str, birth: date | None, sex: 
     )
 
 
-def _record(
+def record_given(
     work: Work,
     instrument: CatalogInstrument,
     query: Query,

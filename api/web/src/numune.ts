@@ -9,6 +9,7 @@ import { watchFaults } from "./faults";
 import { openPanel, watchKeys } from "./keys";
 import { concerns, listen, onNotes } from "./live";
 import { merge, restore, watchLists } from "./lists";
+import { loading } from "./loading";
 import { all, formToken, isWriting, one, part } from "./page";
 import { permissions } from "./permissions";
 import { watchScanner } from "./scan";
@@ -121,6 +122,7 @@ function start(): void {
   acceptance();
   account();
   entry();
+  loading();
   watchParts();
   watchClock();
   traffic();

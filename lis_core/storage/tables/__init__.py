@@ -25,6 +25,7 @@ from lis_core.storage.tables.instruments import (
     Instrument,
     InstrumentTest,
     LineState,
+    LoadedTube,
     RawMessage,
 )
 from lis_core.storage.tables.law import ResultLot, ResultNote, WorkMessage, WorkStep
@@ -88,6 +89,7 @@ __all__ = [
     "LineTraffic",
     "LineTrial",
     "LineWatch",
+    "LoadedTube",
     "LoginFailure",
     "Material",
     "Notice",

@@ -169,3 +169,39 @@ class RawMessage(Base):
         "yarim_govde", LargeBinary, comment="Yarim kalan mesajin cercevesiz govdesi; tamami gelince taninsin diye"
     )
     created_at: Mapped[datetime] = created()
+
+
+class LoadedTube(Base):
+    """A tube at its place on an analyser that reads no barcode (9.5.2); the place is free when it was taken away."""
+
+    __tablename__ = "cihaz_yukleme"
+    __table_args__ = (
+        Index(
+            "uq_cihaz_yukleme_konum",
+            "cihaz_kodu",
+            "konum",
+            unique=True,
+            postgresql_where=text("kaldirma_zamani is null"),
+        ),
+        Index(
+            "uq_cihaz_yukleme_barkod",
+            "cihaz_kodu",
+            "barkod",
+            unique=True,
+            postgresql_where=text("kaldirma_zamani is null"),
+        ),
+        Index("ix_cihaz_yukleme_kaldirma", "cihaz_kodu", "kaldirma_zamani"),
+        {"comment": "Barkod okumayan cihazlarin yukleme listesi: hangi konumda hangi tup durdu"},
+    )
+
+    id: Mapped[int] = key("cihaz_yukleme")
+    instrument_id: Mapped[int] = mapped_column("cihaz_kodu", ForeignKey("cihaz.cihaz_kodu"), comment="Cihaz")
+    place: Mapped[str] = mapped_column("konum", String(20), comment="Cihazdaki konum, cihazin soyledigi gibi")
+    barcode: Mapped[str] = mapped_column(
+        "barkod", ForeignKey("barkod_kayit.barkod"), comment="Konan tupun okunan metni"
+    )
+    user_id: Mapped[int | None] = mapped_column(
+        "kullanici_kodu", ForeignKey("kullanici.kullanici_kodu"), comment="Koyan"
+    )
+    loaded_at: Mapped[datetime] = moment("yukleme_zamani", "Konma zamani", server_default=text("now()"))
+    taken_at: Mapped[datetime | None] = moment("kaldirma_zamani", "Alinma zamani; bos = duruyor")

@@ -2611,6 +2611,45 @@ def upgrade() -> None:
         postgresql_where=sa.text("zincire_alinma_zamani is null"),
     )
 
+    op.create_table(
+        "cihaz_yukleme",
+        sa.Column(
+            "cihaz_yukleme_kodu",
+            sa.BigInteger(),
+            sa.Identity(always=False),
+            nullable=False,
+            comment="Kaydin tekil kodu",
+        ),
+        sa.Column("cihaz_kodu", sa.BigInteger(), nullable=False, comment="Cihaz"),
+        sa.Column("konum", sa.String(length=20), nullable=False, comment="Cihazdaki konum, cihazin soyledigi gibi"),
+        sa.Column("barkod", sa.String(length=22), nullable=False, comment="Konan tupun okunan metni"),
+        sa.Column("kullanici_kodu", sa.BigInteger(), nullable=True, comment="Koyan"),
+        sa.Column(
+            "yukleme_zamani",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="Konma zamani",
+        ),
+        sa.Column("kaldirma_zamani", sa.DateTime(timezone=True), nullable=True, comment="Alinma zamani; bos = duruyor"),
+        sa.ForeignKeyConstraint(["cihaz_kodu"], ["cihaz.cihaz_kodu"], name=op.f("fk_cihaz_yukleme_cihaz_kodu")),
+        sa.ForeignKeyConstraint(["barkod"], ["barkod_kayit.barkod"], name=op.f("fk_cihaz_yukleme_barkod")),
+        sa.ForeignKeyConstraint(
+            ["kullanici_kodu"], ["kullanici.kullanici_kodu"], name=op.f("fk_cihaz_yukleme_kullanici_kodu")
+        ),
+        sa.PrimaryKeyConstraint("cihaz_yukleme_kodu", name=op.f("pk_cihaz_yukleme")),
+        comment="Barkod okumayan cihazlarin yukleme listesi: hangi konumda hangi tup durdu",
+    )
+    for name, column in (("konum", "konum"), ("barkod", "barkod")):
+        op.create_index(
+            f"uq_cihaz_yukleme_{name}",
+            "cihaz_yukleme",
+            ["cihaz_kodu", column],
+            unique=True,
+            postgresql_where=sa.text("kaldirma_zamani is null"),
+        )
+    op.create_index("ix_cihaz_yukleme_kaldirma", "cihaz_yukleme", ["cihaz_kodu", "kaldirma_zamani"], unique=False)
+
     insert_first_groups(op.get_bind())
     for script in (GUARDS, WATCH):
         op.get_bind().exec_driver_sql(script.read_text(encoding="utf-8").replace("%", "%%"))

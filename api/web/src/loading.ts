@@ -1,0 +1,66 @@
+// Load list: tubes are scanned in the order in which they stand on the analyser. One at a time to the server, in that
+// order: the place of the next one depends on the one before.
+
+import { closePanel } from "./keys";
+import { all, one, part } from "./page";
+import { onScan } from "./scan";
+import { sound } from "./sound";
+
+export function loading(): void {
+  const form = one<HTMLFormElement>("#load-form");
+  const field = one<HTMLInputElement>("#load-field");
+  const list = one<HTMLElement>("#load-list");
+  if (!form || !field || !list) return;
+  const queue: FormData[] = [];
+  let working = false;
+
+  function take(text: string): void {
+    const body = new FormData(form!);
+    body.set("barkod", text);
+    form!.reset();
+    queue.push(body);
+    void work();
+  }
+
+  async function work(): Promise<void> {
+    if (working) return;
+    working = true;
+    for (let next = queue.shift(); next; next = queue.shift()) {
+      show(await part(form!.getAttribute("action") ?? "", next), String(next.get("barkod")));
+    }
+    working = false;
+  }
+
+  function show(answer: Awaited<ReturnType<typeof part>>, text: string): void {
+    const good = answer?.status === 200;
+    if (good) list!.innerHTML = answer.html;
+    else {
+      const place = one("#said", list!);
+      if (place && answer) place.innerHTML = answer.html;
+      else if (place) place.textContent = `${text}: sunucuya ulaşılamadı, yeniden okutun.`;
+    }
+    sound(good ? "good" : "bad");
+  }
+
+  onScan((text) => {
+    take(text);
+    return true;
+  });
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const text = field.value.trim();
+    if (text) take(text);
+    field.focus();
+  });
+  for (const action of all<HTMLFormElement>("form[data-load-action]")) {
+    action.addEventListener("submit", (event) => {
+      event.preventDefault();
+      void part(action.dataset["loadAction"] ?? "", new FormData(action)).then((answer) => {
+        show(answer, "");
+        action.reset();
+        closePanel(action);
+        field.focus();
+      });
+    });
+  }
+}
