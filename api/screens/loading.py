@@ -28,13 +28,13 @@ Text = Annotated[str, Form(max_length=40)]
 @router.get("/{code}/yukleme")
 async def page(here: Here, db: Db, code: str) -> Response:
     """The list of one analyser, with the field that takes the next tube."""
-    return await here.page("loading/page.html", said=None, **await _facts(db, code))
+    return await here.page("loading/page.html", **await _facts(db, code))
 
 
 @router.get("/{code}/yukleme/liste")
 async def rows(here: Here, db: Db, code: str) -> Response:
     """The list, as a part that renews itself."""
-    return here.part("loading/rows.html", said=None, **await _facts(db, code))
+    return here.part("loading/rows.html", **await _facts(db, code))
 
 
 @router.post("/{code}/yukleme")
@@ -64,7 +64,7 @@ async def begin(here: Here, db: Db, code: str) -> Response:
 
 
 async def _list(here: Screen, db: Database, code: str, message: Markup) -> Response:
-    return here.part("loading/rows.html", said=message, **await _facts(db, code))
+    return here.part("loading/changed.html", said=message, **await _facts(db, code))
 
 
 async def _facts(db: Database, code: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from playwright.async_api import Page, expect
+from sqlalchemy import text
 
 from lis_core.domain.identity import synthetic_tc
 from lis_core.domain.states import Priority
@@ -424,3 +425,43 @@ async def test_notices_open_from_the_bell_and_are_marked_as_seen(desk: Desk, sto
     await expect(page.locator("#notices")).to_contain_text("Sedim hattı sessiz.")
     await page.click("#notices button:has-text('Gördüm')")
     await expect(page.locator("#notices")).to_contain_text("Açık bildirim yok")
+
+
+@pytest.mark.clause("9.5.2a")
+async def test_tubes_are_scanned_in_loading_order_and_a_wrong_one_is_said(desk: Desk, story: Lab) -> None:
+    numbers = [(await story.order(["GLU"])).specimens[0].barcode for _ in range(3)]
+    async with story.database.reading() as session:
+        of_line = text(
+            "select cihaz_kisa_kodu from cihaz join baglanti using (cihaz_kodu) where baglanti_adi = 'genel'"
+        )
+        instrument = await session.scalar(of_line)
+    page = await desk.sign_in("teknisyen", f"/cihazlar/{instrument}/yukleme")
+    for number in numbers:
+        await scan(page, number)
+    await expect(page.locator("#loaded tr")).to_have_count(3)
+    assert await page.locator("#loaded tr td:nth-child(2)").all_inner_texts() == numbers
+    assert await page.locator("#loaded tr td:nth-child(1)").all_inner_texts() == ["1", "2", "3"]
+    await expect(page.locator("#said")).to_contain_text(f"3. konum: {numbers[2]} (GLU)")
+    await scan(page, numbers[0])
+    await expect(page.locator("#said")).to_contain_text(f"{numbers[0]} zaten 1. konumda.")
+    await expect(page.locator("#loaded tr")).to_have_count(3)
+
+    await page.locator("#load-field").press("Escape")
+    await page.keyboard.press("c")
+    await expect(page.locator("#ask-take [name=konum]")).to_be_focused()
+    await page.keyboard.type("2")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#said")).to_contain_text("2. konum boşaltıldı.")
+    await expect(page.locator("#loaded tr")).to_have_count(2)
+    await page.fill("#load-field", numbers[1])
+    await page.fill("#load-form [name=konum]", "2")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#loaded tr")).to_have_count(3)
+    assert await page.locator("#loaded tr td:nth-child(1)").all_inner_texts() == ["1", "2", "3"]
+
+    await page.locator("#load-field").press("Escape")
+    await page.keyboard.press("y")
+    await expect(page.locator("#ask-new button[type=submit]")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#said")).to_contain_text("Yeni liste: 3 konum boşaltıldı.")
+    await expect(page.locator("#loaded")).to_contain_text("Liste boş.")

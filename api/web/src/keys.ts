@@ -89,7 +89,7 @@ export function openPanel(selector: string): void {
   });
   panel.hidden = false;
   panel.scrollIntoView({ block: "nearest" });
-  one<HTMLInputElement>("input:not([type=hidden]), select, textarea", panel)?.focus();
+  (one("input:not([type=hidden]), select, textarea", panel) ?? one("[type=submit]", panel))?.focus();
   all("[data-row][aria-selected=true]").forEach((row) => row.scrollIntoView({ block: "nearest" })); // the panel took its place
 }
 

@@ -10,7 +10,8 @@ export function loading(): void {
   const form = one<HTMLFormElement>("#load-form");
   const field = one<HTMLInputElement>("#load-field");
   const list = one<HTMLElement>("#load-list");
-  if (!form || !field || !list) return;
+  const said = one<HTMLElement>("#said");
+  if (!form || !field || !list || !said) return;
   const queue: FormData[] = [];
   let working = false;
 
@@ -33,12 +34,13 @@ export function loading(): void {
 
   function show(answer: Awaited<ReturnType<typeof part>>, text: string): void {
     const good = answer?.status === 200;
-    if (good) list!.innerHTML = answer.html;
-    else {
-      const place = one("#said", list!);
-      if (place && answer) place.innerHTML = answer.html;
-      else if (place) place.textContent = `${text}: sunucuya ulaşılamadı, yeniden okutun.`;
-    }
+    const fresh = document.createElement("template");
+    fresh.innerHTML = answer?.html ?? "";
+    const words = one("[data-part=said]", fresh.content);
+    words?.remove();
+    said!.innerHTML = words?.innerHTML ?? answer?.html ?? "";
+    if (!answer) said!.textContent = `${text}: sunucuya ulaşılamadı, yeniden okutun.`;
+    if (good) list!.replaceChildren(fresh.content);
     sound(good ? "good" : "bad");
   }
 
