@@ -18,6 +18,7 @@ SCREENS = (
     "/cihazlar/kur",
     "/cihazlar/hemogram/kur",
     "/cihazlar/genel/esleme",
+    "/cihazlar/genel/yukleme",
     "/cihazlar/kodlar",
     "/cihazlar/tanimlar",
     "/cihazlar/hat/1",
