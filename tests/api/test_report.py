@@ -73,6 +73,14 @@ async def test_the_laboratory_chooses_how_the_identity_number_is_printed(clinic:
     assert masked_tc(None, "acik") == ""
 
 
+async def test_no_letters_are_drawn_together(clinic: Clinic) -> None:
+    """A ligature hides the dot that tells `fi` from `fı`, and a name copied from the page would be another name."""
+    placed = await clinic.place("GLU", patient=person(family_name="Efiloğlu", given_name="Şeffaf Kâfi"))
+    await clinic.measure(placed["number"], GLU="92")
+    await clinic.release(placed["number"], "GLU")
+    assert "Şeffaf Kâfi Efiloğlu" in " ".join((await printed(clinic, placed["number"]))[0].split())
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 async def test_a_name_is_text_whatever_it_says(clinic: Clinic, name: str) -> None:
     """Names come from people and from other systems; on the page they are letters, never commands."""

@@ -65,8 +65,8 @@ async def test_a_withheld_positive_negative_and_unfinished_one_look_alike(ward: 
         papers.add(paper((await phone.get("/sonuc/rapor.pdf")).content, one))
         assert NEUTRAL in page.text and "92" in page.text
         assert "Pozitif" not in page.text and "Negatif" not in page.text and "7q31" not in page.text
-    assert len(pages) == 1, pages
-    assert len(papers) == 1, papers
+    assert len(pages) == 1, "\n".join(pages)
+    assert len(papers) == 1, "\n".join(papers)
     [text] = papers
     assert NEUTRAL.split(".")[0] in " ".join(text.split())
     assert "Pozitif" not in text and "7q31" not in text
