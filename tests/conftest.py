@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -40,8 +41,15 @@ def _group(nodeid: str) -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest begins first."""
-    items.sort(key=lambda item: _group(item.nodeid) not in TOGETHER)
+    """What takes longest begins first: the groups, then files of many tests, so that no process ends long after the
+    others."""
+    tests = Counter(_group(item.nodeid) for item in items)
+
+    def place(item: pytest.Item) -> tuple[bool, int]:
+        group = _group(item.nodeid)
+        return group not in TOGETHER, -tests[group]
+
+    items.sort(key=place)
 
 
 @pytest.hookimpl(optionalhook=True)
