@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 import pytest
 from pwdlib import PasswordHash
@@ -110,8 +111,10 @@ def _in_memory() -> str | None:
     """A folder in memory, where this machine has one with room: a thousand databases are copied and dropped here, and a
     disk of an ordinary machine takes a quarter of the whole run for it."""
     memory = Path("/dev/shm")
-    roomy = memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 4 << 30
-    return str(memory) if roomy else None
+    if not (memory.is_dir() and os.access(memory, os.W_OK)):
+        return None
+    room = min(shutil.disk_usage(memory).free, psutil.virtual_memory().available - (2 << 30))
+    return str(memory) if room > 4 << 30 else None
 
 
 def _hurry(url: str) -> None:
