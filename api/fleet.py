@@ -74,6 +74,7 @@ class DemoFleet:
         if self._process is not None and self._process.returncode is None:
             self._process.terminate()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._process.wait(), timeout=5)
+                async with asyncio.timeout(5):
+                    await self._process.wait()
             if self._process.returncode is None:
                 self._process.kill()

@@ -294,7 +294,8 @@ async def _events(hub: LiveHub, sight: Sight) -> AsyncIterator[bytes]:
             if left <= 0:
                 return
             try:
-                note = await asyncio.wait_for(screen.notes.get(), min(HEARTBEAT, left))
+                async with asyncio.timeout(min(HEARTBEAT, left)):
+                    note = await screen.notes.get()
             except TimeoutError:
                 yield b": hayatta\n\n"
                 continue

@@ -417,7 +417,8 @@ class House:
         """Ingest first finishes what it has: what is confirmed need not be read from the spool again."""
         if self.ingest is not None:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.ingest.drained(), timeout=5)
+                async with asyncio.timeout(5):
+                    await self.ingest.drained()
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)

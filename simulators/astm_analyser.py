@@ -9,7 +9,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from simulators.analyser import Analyser, Report
-from simulators.astm_dialect import Outgoing, Place, Tube, cancel_records, query_records, read_answer, report_records
+from simulators.astm_dialect import (
+    Download,
+    Outgoing,
+    Place,
+    Tube,
+    cancel_records,
+    query_records,
+    read_answer,
+    read_download,
+    report_records,
+)
 from simulators.astm_session import AstmSession, Frame, frames_of_message
 from simulators.cable import End, Plug
 from simulators.models import AstmModel
@@ -50,6 +60,8 @@ class AstmAnalyser(Analyser):
     def __init__(self, model: AstmModel, plug: Plug, **options: Any) -> None:
         super().__init__(model, plug, **options)
         self._places: dict[str, Place] = {}
+        self.loaded: dict[tuple[str, str], tuple[str, list[str]]] = {}
+        """By rack and position: the tube and the tests that the host named, unasked (see `takes_orders`)."""
 
     def _open(self, end: End) -> AstmSession:
         return AstmSession(end, self.timing)
@@ -81,8 +93,8 @@ class AstmAnalyser(Analyser):
             if collides:
                 await session.collide()
             try:
-                wait = self.timing.answer or self.model.answer_wait
-                return await asyncio.wait_for(session.inbox.get(), wait)
+                async with asyncio.timeout(self.timing.answer or self.model.answer_wait):
+                    return await session.inbox.get()
             except TimeoutError:
                 return None
 
@@ -104,6 +116,44 @@ class AstmAnalyser(Analyser):
         while not session.inbox.empty():
             if text := session.inbox.get_nowait():
                 self.unasked += read_answer(self.model, text, self._places, []).offers
+
+    # ---- orders that the host sends unasked ---------------------------------------------------------------------------
+
+    async def takes_orders(self, messages: int = 1, patience: float = 10.0) -> list[Download]:
+        """Wait for so many order messages and do what they say. Raises TimeoutError: they did not come."""
+        taken: list[Download] = []
+        async with asyncio.timeout(patience):
+            while messages:
+                await self.connect()
+                session = self._session
+                text = await session.inbox.get() if isinstance(session, AstmSession) else None
+                if text:
+                    messages -= 1
+                    taken += read_download(self.model, text, self.surprises)
+        for one in taken:
+            self._load(one)
+        return taken
+
+    def _load(self, order: Download) -> None:
+        place = (order.rack, order.position)
+        specimen, codes = self.loaded.get(place, ("", []))
+        if order.action == "C":
+            left = [code for code in codes if code not in order.codes]
+            self.loaded[place] = (specimen, left)
+            return
+        if order.action == "A" and specimen == order.specimen:
+            codes = [*codes, *(code for code in order.codes if code not in codes)]
+        else:
+            codes = list(order.codes)
+        self.loaded[place] = (order.specimen, codes)
+
+    async def runs_place(self, position: str, rack: str = "") -> Report | None:
+        """Run what stands at a place, as the host's order names it: nobody typed a number here. None: nothing to do."""
+        specimen, codes = self.loaded.get((rack, position), ("", []))
+        if not codes:
+            return None
+        self._places[specimen] = Place(len(self._places) + 1, rack, position)
+        return await self.runs_codes(specimen, codes)
 
     # ---- reporting --------------------------------------------------------------------------------------------------
 

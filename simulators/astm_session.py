@@ -283,7 +283,8 @@ class AstmSession:
         """Until the host's next ENQ, which stays unanswered; at most as long as a query waits."""
         self._collide = self._collide or asyncio.Event()
         try:
-            await asyncio.wait_for(self._collide.wait(), self._timing.answer or 30.0)
+            async with asyncio.timeout(self._timing.answer or 30.0):
+                await self._collide.wait()
         except TimeoutError:
             self.surprises.append("no ENQ came to collide with")
         finally:
@@ -361,7 +362,8 @@ class AstmSession:
     async def _reply(self) -> Token | None:
         """The host's next control character; None when it stays silent. Raises LineDown."""
         try:
-            reply = await asyncio.wait_for(self._replies.get(), self._timing.reply)
+            async with asyncio.timeout(self._timing.reply):
+                reply = await self._replies.get()
         except TimeoutError:
             return None
         if reply is _Heard.LOST:

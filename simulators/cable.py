@@ -248,7 +248,8 @@ class StreamEnd:
         """See End."""
         self._writer.close()
         with contextlib.suppress(OSError, asyncio.TimeoutError):  # a line that is gone already is closed, too
-            await asyncio.wait_for(self._writer.wait_closed(), 2.0)
+            async with asyncio.timeout(2.0):
+                await self._writer.wait_closed()
 
 
 def in_memory(end: End) -> Plug:

@@ -220,7 +220,8 @@ class LawStation:
             while not done():
                 self._heard.clear()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._heard.wait(), 0.05)
+                    async with asyncio.timeout(0.05):
+                        await self._heard.wait()
 
     # ---- what it says
 

@@ -135,7 +135,8 @@ class MllpSession:
             if self.down:
                 raise LineDown("the other side hung up")
             await self.pen.write(data)
-            return await asyncio.wait_for(waiting, self._timing.reply)
+            async with asyncio.timeout(self._timing.reply):
+                return await waiting
         except TimeoutError:
             return None
         finally:

@@ -10,6 +10,7 @@
 | `numune/durum/<g>`          | gateway | a core  | how the gateway is (QoS 0) |
 | `numune/merkez`             | core    | gateways | a core listens from now on: tell it again |
 | `numune/isaret/<g>`         | gateway | itself  | a mark behind what is retained: nothing else is pending |
+| `numune/sira`               | core    | all     | how far the work list was told (`Standing`, retained) |
 
 What gateways ask and screens want beside this: `counter_words`. Which of it a gateway may use: `papers.BROKER_RIGHTS`.
 
@@ -19,10 +20,12 @@ Whatever is lost or told twice between the two, a key is stored once: the broker
 
 from __future__ import annotations
 
+import asyncio
 import ssl
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import aiomqtt
@@ -31,6 +34,8 @@ import msgspec
 from drivers.messages import Delivery
 from lis_core.domain.edge import EdgeConfiguration, EdgeStatus, Given
 from lis_core.domain.offering import Sheet
+
+T = TypeVar("T")
 
 ROOT = "numune"
 KEEPALIVE = 15
@@ -47,10 +52,71 @@ decode_sheet = msgspec.msgpack.Decoder(Sheet).decode
 
 
 HERE = f"{ROOT}/merkez"
+STANDING = f"{ROOT}/sira"
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """How far the work list was told when this was published; it stands behind the work that it speaks of.
+
+    A broker that lost its last minutes retains an older one, and shows by it that it proves nothing.
+    """
+
+    stamp: int
+    """Grows with everything that is told and never comes again (microseconds of the database's clock, or more)."""
+    whole: bool
+    """Nothing else was waiting to be told."""
+
+
+decode_standing = msgspec.msgpack.Decoder(Standing).decode
 
 
 def topic(kind: str, gateway: str, *rest: str) -> str:
     return "/".join((ROOT, kind, gateway, *rest))
+
+
+class BrokerClient(aiomqtt.Client):
+    """One connection, whose waits can always be cancelled.
+
+    The library waits by `asyncio.wait_for`, which Python 3.11 lets end well where a cancellation comes in the same
+    moment as the broker's answer: the cancelled task went on, its group waited for it for ever, and a gateway never
+    looked for the broker again (decision 0114).
+    """
+
+    async def publish(self, *args: Any, **options: Any) -> None:
+        await _cancellable(super().publish(*args, **options))
+
+    async def subscribe(self, *args: Any, **options: Any) -> Any:
+        return await _cancellable(super().subscribe(*args, **options))
+
+    async def unsubscribe(self, *args: Any, **options: Any) -> None:
+        await _cancellable(super().unsubscribe(*args, **options))
+
+    async def __aenter__(self) -> Self:
+        before = _cancellations()
+        connected = await super().__aenter__()
+        if _cancellations() > before:
+            await super().__aexit__(None, None, None)
+            raise asyncio.CancelledError
+        return connected
+
+    async def __aexit__(self, *raised: Any) -> None:
+        await _cancellable(super().__aexit__(*raised))
+
+
+async def _cancellable(work: Awaitable[T]) -> T:
+    """What `work` comes to. Raises CancelledError where the task was cancelled on the way, even if it ended well."""
+    before = _cancellations()
+    done = await work
+    if _cancellations() > before:
+        raise asyncio.CancelledError
+    return done
+
+
+def _cancellations() -> int:
+    """How often this task was cancelled; only to compare: a group that failed leaves its own behind (Python 3.11)."""
+    task = asyncio.current_task()
+    assert task is not None
+    return task.cancelling()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +137,7 @@ class Broker:
         secure = parts.scheme == "mqtts"
         return parts.hostname, parts.port or (8883 if secure else 1883), secure
 
-    def client(self, identifier: str, **options: Any) -> aiomqtt.Client:
+    def client(self, identifier: str, **options: Any) -> BrokerClient:
         """A connection to open with `async with`. Raises ValueError for an address that is none."""
         host, port, secure = self.address()
         parts = urlsplit(self.url)
@@ -81,7 +147,7 @@ class Broker:
             context.minimum_version = ssl.TLSVersion.TLSv1_2
             if self.certificate is not None:
                 context.load_cert_chain(self.certificate, self.key)
-        return aiomqtt.Client(
+        return BrokerClient(
             host,
             port,
             username=unquote(parts.username) if parts.username else None,

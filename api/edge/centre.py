@@ -1,6 +1,10 @@
 """The core's side of the broker: takes what gateways send, tells them what is committed and what is to be run.
 
-Any number of cores share the subscriptions; the database decides who tells the gateways (`changed_sheets`).
+Any number of cores share the subscriptions; the database decides who tells the gateways (`gateways.telling`).
+
+What the broker retains is a copy that may be old: killed, it comes back as it was when it last wrote its memory down.
+So all work that is told has a stamp behind it (`Standing`), and a core that finds another one than was told last tells
+everything again (decision 0114).
 """
 
 from __future__ import annotations
@@ -17,9 +21,12 @@ import msgspec
 
 from api.edge.broker import (
     HERE,
+    STANDING,
     Broker,
+    Standing,
     decode_deliveries,
     decode_given,
+    decode_standing,
     decode_status,
     encode,
     payload_of,
@@ -39,8 +46,8 @@ GROUP = "cekirdek"
 IDLE_SECONDS = 0.5
 LOOK_SECONDS = 3.0
 RECONNECT_SECONDS = 1.0
-KEPT_SECONDS = 0.5
-"""Until then the broker has said what it remembers; what comes later is told once more, for nothing."""
+LOOK_WAIT = 30.0
+"""Seconds in which the broker must have said what it retains."""
 TOGETHER = 8
 """Sheets on the way to the broker at once."""
 
@@ -60,8 +67,8 @@ class Centre:
         """What the work of each gateway is cut out by."""
         self._told: dict[str, EdgeConfiguration] = {}
         """What each gateway was told since the broker was reached."""
-        self._kept: set[str] = set()
-        """Gateways whose configuration the broker still had."""
+        self._looked = False
+        """Whether the broker's memory was looked at since it was reached."""
         self._counter = Counter(database, broker)
         self.connected = False
 
@@ -96,10 +103,9 @@ class Centre:
     async def _talk(self, client: aiomqtt.Client) -> None:
         self._configurations = {}
         self._told.clear()
-        self._kept.clear()
+        self._looked = False
         for kind in ("teslim/+/+", "verildi/+", "durum/+"):
             await client.subscribe(f"$share/{GROUP}/numune/{kind}", qos=1)
-        await client.subscribe("numune/ayar/+", qos=1)
         await client.publish(HERE, b"", qos=1)
         self.connected = True
         async with asyncio.TaskGroup() as group:
@@ -127,8 +133,6 @@ class Centre:
             given = decode_given(payload)
             if await self._tried(gateways.record_given(self._database, gateway, given)):
                 self._confirmations.put_nowait((gateway, [given.key]))
-        elif kind == "ayar":
-            self._kept.add(gateway)
         elif kind == "durum":
             await self._tried(gateways.record_status(self._database, gateway, decode_status(payload)))
 
@@ -167,44 +171,61 @@ class Centre:
             await asyncio.sleep(seconds)
 
     async def _tell_configuration(self, client: aiomqtt.Client) -> None:
-        """Where the broker forgot, a configuration is told behind all the work: where it stands, everything stands."""
+        if not self._looked:
+            await self._look()
+            self._looked = True
         definitions = await asyncio.to_thread(self._site_definitions)
         rows = await gateways.gateways(self._database)
         wanted = {
             row.name: await gateways.configuration(self._database, row.name, definitions, active=row.active)
             for row in rows
         }
-        if not self._told:
-            await asyncio.sleep(KEPT_SECONDS)  # what the broker remembers comes first
         before = set(self._told)
         self._configurations = wanted  # all at once: what is told of an order is told to every gateway
-        news = [row for row in rows if self._told.get(row.name) != wanted[row.name]]
-        forgotten = {row.name for row in news if row.told and row.name not in self._kept and row.name not in self._told}
-        await self._publish(client, {row.name: wanted[row.name] for row in news if row.name not in forgotten})
-        again = bool(forgotten)
-        for row in news:  # other instruments, other codes: what a gateway must know of an order may be another thing
-            noted = await gateways.has_told(self._database, row, _digest(wanted[row.name]))
-            again = again or (row.name in before and not noted)
+        again = False
+        for row in rows:
+            if self._told.get(row.name) == wanted[row.name]:
+                continue
+            stamp = await gateways.has_told(self._database, row, _digest(wanted[row.name]))
+            told = msgspec.structs.replace(wanted[row.name], stamp=row.stamp if stamp is None else stamp)
+            await client.publish(topic("ayar", row.name), encode(told), qos=1, retain=True)
+            self._told[row.name] = wanted[row.name]
+            # other instruments, other codes: what a gateway must know of an order may be another thing
+            again = again or (row.name in before and stamp is None)
         if again:
             await gateways.note_pending(self._database)
-        if forgotten:
-            await self._tell_work(client, after_others=True)
-            await self._publish(client, {name: wanted[name] for name in sorted(forgotten)})
 
-    async def _publish(self, client: aiomqtt.Client, configurations: dict[str, EdgeConfiguration]) -> None:
-        for name, told in configurations.items():
-            await client.publish(topic("ayar", name), encode(told), qos=1, retain=True)
-            self._told[name] = told
+    async def _look(self) -> None:
+        """Whether the broker still has all that was told; where not, all is told again. On a connection of its own."""
+        async with (
+            asyncio.timeout(LOOK_WAIT),
+            self._broker.client(f"numune-bakan-{uuid.uuid4().hex[:12]}") as client,
+            gateways.telling(self._database, wait=True) as turn,
+        ):
+            assert turn is not None
+            found = [decode_standing(payload) for _, payload in await _retained(client, STANDING)]
+            if turn.stamp and found and found[0].stamp == turn.stamp:
+                return
+            if turn.stamp:
+                log.warning("broker lost its memory", extra={"action": "broker_memory_lost"})
+            named = [where for where, _ in await _retained(client, topic("is", "+", "+"))]
+            unknown = set(await turn.all_again(sorted({where.split("/")[3] for where in named})))
+            for where in named:
+                if where.split("/")[3] in unknown:
+                    await client.publish(where, b"", qos=1, retain=True)
+            await client.publish(STANDING, encode(Standing(turn.stamp, turn.whole)), qos=1, retain=True)
 
     def _site_definitions(self) -> dict[str, str]:
         if not self._definitions.is_dir():
             return {}
         return {path.name: path.read_text(encoding="utf-8") for path in sorted(self._definitions.glob("*.toml"))}
 
-    async def _tell_work(self, client: aiomqtt.Client, *, after_others: bool = False) -> None:
-        """after_others: and return only when what another core, or our own other task, was telling is told as well."""
+    async def _tell_work(self, client: aiomqtt.Client) -> None:
         while self._configurations:
-            async with gateways.changed_sheets(self._database, after_others=after_others) as told:
+            async with gateways.telling(self._database) as turn:
+                told = await turn.changed() if turn is not None else []
+                if turn is None or not told:
+                    return
                 sheets = [
                     (topic("is", name, number), _payload(sheet, configuration))
                     for name, configuration in self._configurations.items()
@@ -217,13 +238,28 @@ class Centre:
                             for where, what in sheets[start : start + TOGETHER]
                         )
                     )
-            if not told:
-                return
+                await client.publish(STANDING, encode(Standing(turn.stamp, turn.whole)), qos=1, retain=True)
+
+
+async def _retained(client: aiomqtt.Client, pattern: str) -> list[tuple[str, bytes]]:
+    """What the broker retains under a pattern: topics and payloads. A mark comes back behind them."""
+    mark = topic("isaret", f"merkez-{uuid.uuid4().hex[:12]}")
+    await client.subscribe(mark, qos=1)
+    await client.subscribe(pattern, qos=1)
+    await client.publish(mark, b"", qos=1)
+    found = []
+    async for message in client.messages:
+        if str(message.topic) == mark:
+            break
+        if message.retain:
+            found.append((str(message.topic), payload_of(message)))
+    await client.unsubscribe(pattern)
+    return found
 
 
 def _digest(told: EdgeConfiguration) -> str:
     """Names what a gateway was told, the same in every process (sets are in order); the catalogue's version alone makes
-    no difference."""
+    no difference, and the stamp comes later."""
     plain = msgspec.to_builtins(msgspec.structs.replace(told, version=""), str_keys=True, order="deterministic")
     return hashlib.sha256(msgspec.json.encode(plain, order="deterministic")).hexdigest()
 

@@ -156,7 +156,7 @@ class EdgeGateway:
 
     async def _configured(self, configuration: EdgeConfiguration) -> None:
         known = self.store.configuration
-        if known == configuration:
+        if known is not None and (known == configuration or configuration.stamp < known.stamp):
             return
         if known is None or known.definitions != configuration.definitions:
             await asyncio.to_thread(self._write_definitions, configuration.definitions)

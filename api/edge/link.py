@@ -15,10 +15,13 @@ from paho.mqtt.properties import Properties
 
 from api.edge.broker import (
     HERE,
+    STANDING,
     Broker,
+    Standing,
     decode_configuration,
     decode_keys,
     decode_sheet,
+    decode_standing,
     encode,
     payload_of,
     topic,
@@ -77,13 +80,20 @@ class CentreLink:
         self._told_at: dict[str, float] = {}
         self._seen: set[str] | None = None
         """Orders that were named since the connection came up; None once the copy was compared with them."""
-        self._all_stands = False
-        """The configuration has come: the centre tells it behind all the work."""
+        self._whole = False
+        """The broker has shown that all work of the centre was told, and not less than we know of."""
+        self._older = False
+        """What the broker retains is older than what we know, or we do not know yet that it is not."""
         self._mark_again = False
         self._client: aiomqtt.Client | None = None
         self._takers: dict[str, Callable[[bytes], Awaitable[None]]] = {}
         self.connected = False
         self.problem = "Merkeze henüz bağlanılmadı."
+
+    @property
+    def settled(self) -> bool:
+        """Connected, and the copy of the work list was compared with what is told."""
+        return self.connected and self._seen is None
 
     def takes(self, kind: str, taker: Callable[[bytes], Awaitable[None]]) -> None:
         """Give the payloads of another topic of this gateway to whoever wants them. Before `run`."""
@@ -131,7 +141,8 @@ class CentreLink:
 
     async def _talk(self, client: aiomqtt.Client) -> None:
         self._tell_again()
-        self._seen, self._all_stands = set(), False
+        self._seen, self._whole, self._older = set(), False, self._store.stamp > 0
+        await client.subscribe(STANDING, qos=1)  # first: it says what the rest is worth
         await client.subscribe(HERE, qos=1)
         for kind in ("onay", "ayar", "isaret", *self._takers):
             await client.subscribe(topic(kind, self._gateway), qos=1)
@@ -159,33 +170,43 @@ class CentreLink:
         async for message in client.messages:
             parts = str(message.topic).split("/")
             try:
-                await self._take(parts, payload_of(message))
+                await self._take(parts, payload_of(message), retained=message.retain)
             except (msgspec.MsgspecError, IndexError) as error:
                 log.error("unreadable from the centre", exc_info=error, extra={"action": "centre_unreadable"})
         raise aiomqtt.MqttError("bağlantı kapandı")
 
-    async def _take(self, parts: list[str], payload: bytes) -> None:
+    async def _take(self, parts: list[str], payload: bytes, *, retained: bool) -> None:
         kind = parts[1]
-        if kind == "merkez":
+        if kind == "sira":
+            await self._stands(decode_standing(payload))
+        elif kind == "merkez":
             self._tell_again()
         elif kind == "onay":
             await self._acknowledged(decode_keys(payload))
         elif kind == "is":
             if self._seen is not None:
                 self._seen.add(parts[3])
-            await self._store.put(parts[3], decode_sheet(payload) if payload else None)
+            if not (retained and self._older):
+                await self._store.put(parts[3], decode_sheet(payload) if payload else None)
         elif kind == "ayar" and payload:
-            self._all_stands = True
             await self._configured(decode_configuration(payload))
         elif (taker := self._takers.get(kind)) is not None:
             await taker(payload)
         elif kind == "isaret" and self._seen is not None:
             await self._swept(self._seen)
 
+    async def _stands(self, standing: Standing) -> None:
+        """How far the work was told. An older stamp than ours is of a broker that came back with an old memory: what it
+        retains is not taken, until the centre has seen it as well and told all again."""
+        if standing.stamp < self._store.stamp:
+            return
+        self._older, self._whole = False, standing.whole
+        await self._store.reached(standing.stamp)
+
     async def _swept(self, named: set[str]) -> None:
-        """Everything retained has come: orders that were not named are no longer pending. A broker that has not even
-        our configuration has forgotten everything and proves nothing: wait until the centre has told it anew."""
-        if not self._all_stands:
+        """Everything retained has come: orders that were not named are no longer pending. A broker that has forgotten
+        everything, or its last minutes, proves nothing: wait until the centre has told it anew."""
+        if not self._whole:
             self._mark_again = True
             return
         gone = await self._store.only(named)

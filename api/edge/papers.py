@@ -21,6 +21,7 @@ pattern read numune/is/%u/#
 pattern read numune/masa-yanit/%u
 pattern read numune/iste/%u
 topic read numune/merkez
+topic read numune/sira
 """
 """The broker's `acl_file` (Mosquitto): each gateway uses the topics of its own name only, the centre (its certificate
 is called `merkez`) all of them."""

@@ -27,8 +27,10 @@ create table if not exists ayar (id integer primary key check (id = 1), icerik b
 create table if not exists sayfa (numune text primary key, icerik blob not null);
 create table if not exists verildi (anahtar text primary key, sira integer not null, icerik blob not null);
 create table if not exists haber (anahtar text primary key, sira integer not null, icerik blob not null);
+create table if not exists bilinen (id integer primary key check (id = 1), sira integer not null);
 """
 _KEEP_CONFIGURATION = "insert or replace into ayar (id, icerik) values (1, ?)"
+_KEEP_STAMP = "insert or replace into bilinen (id, sira) values (1, ?)"
 _KEEP_SHEET = "insert or replace into sayfa (numune, icerik) values (?, ?)"
 _DROP_SHEET = "delete from sayfa where numune = ?"
 _KEEP_GIVEN = (
@@ -50,6 +52,8 @@ class EdgeStore:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="gecit-kopya")
         self._database: sqlite3.Connection | None = None
         self.configuration: EdgeConfiguration | None = None
+        self.stamp = 0
+        """How far the centre had told the work list when it was last heard (`broker.Standing`)."""
         self.by_order: dict[str, Sheet] = {}
         self.by_text: dict[str, Sheet] = {}
         """By every text that may be read; what an answer is made from."""
@@ -67,6 +71,8 @@ class EdgeStore:
         self._news_told: set[str] = set()
         self._configured = False
         """Whether the configuration on disk is behind."""
+        self._stamped = False
+        """Whether the stamp on disk is behind."""
 
     async def open(self) -> None:
         """Read what the last process left. Raises OSError with a Turkish sentence."""
@@ -95,6 +101,8 @@ class EdgeStore:
         database.executescript(_SCHEMA)
         for (content,) in database.execute("select icerik from ayar"):
             self.configuration = decode_configuration(content)
+        for (stamp,) in database.execute("select sira from bilinen"):
+            self.stamp = stamp
         self.by_order = {
             number: decode_sheet(content) for number, content in database.execute("select numune, icerik from sayfa")
         }
@@ -137,6 +145,7 @@ class EdgeStore:
         orders, self._behind = self._behind, set()
         keys, self._told = self._told, set()
         configured, self._configured = self._configured, False
+        stamped, self._stamped = self._stamped, False
         news, self._news_behind = self._news_behind, {}
         told, self._news_told = self._news_told, set()
         sheets = [(number, encode(self.by_order[number])) for number in orders if number in self.by_order]
@@ -148,11 +157,13 @@ class EdgeStore:
                 (_KEEP_NEWS, list(news.items())),
                 (_DROP_NEWS, [(key,) for key in told]),
                 (_KEEP_CONFIGURATION, [(encode(self.configuration),)] if configured else []),
+                (_KEEP_STAMP, [(self.stamp,)] if stamped else []),
             )
         except sqlite3.Error as error:
             self._behind |= orders
             self._told |= keys
             self._configured = self._configured or configured
+            self._stamped = self._stamped or stamped
             self._news_behind = news | self._news_behind
             self._news_told |= told
             if not self.problem:
@@ -167,6 +178,12 @@ class EdgeStore:
         self.configuration = configuration
         self._configured = True
         await self._save()
+
+    async def reached(self, stamp: int) -> None:
+        """The centre told all work up to here."""
+        if stamp != self.stamp:
+            self.stamp, self._stamped = stamp, True
+            await self._save()
 
     async def put(self, number: str, sheet: Sheet | None) -> None:
         """An order's pending work as the centre has it now; None: nothing is pending."""

@@ -20,6 +20,7 @@ from lis_core.domain.permissions import P
 from lis_core.services.audit import viewed
 from lis_core.services.catalog import Catalog, catalog
 from lis_core.services.instruments import MappingData, save_mapping
+from lis_core.services.rederive import waiting_under
 from lis_core.storage.database import Database
 from lis_core.storage.tables import InstrumentTest, Material, Test
 from lis_core.views.lines import (
@@ -69,11 +70,7 @@ async def undeclared_part(here: Here, db: Db) -> Response:
 async def declare(here: Here, db: Db) -> Response:
     """Say which test an undeclared code is; what waits under it is derived again by itself."""
     data = await _mapping_of(here)
-    async with db.reading() as session:
-        rows = await undeclared_codes(session)
-    waiting = next((row.count for row in rows if (row.instrument, row.code) == (data.instrument, data.incoming)), 0)
-    async with db.work(here.actor) as work:
-        await save_mapping(work, data)
+    waiting = await _saved(here, db, data)
     return here.part("instruments/undeclared_body.html", **await _undeclared(here, db, _mapped(data, waiting)))
 
 
@@ -87,11 +84,15 @@ async def mapping_page(here: Here, db: Db, code: str) -> Response:
 async def map_code(here: Here, db: Db, code: str) -> Response:
     """Map one code, or change its mapping."""
     data = await _mapping_of(here, code)
-    facts = await _codes(here, db, code, None)
-    waiting = next((row.seen.waiting for row in facts["rows"] if row.code == data.incoming and row.seen), 0)
-    async with db.work(here.actor) as work:
-        await save_mapping(work, data)
+    waiting = await _saved(here, db, data)
     return here.part("instruments/codes_body.html", **await _codes(here, db, code, _mapped(data, waiting)))
+
+
+async def _saved(here: Screen, db: Database, data: MappingData) -> int:
+    """How many results are derived again because of it."""
+    async with db.work(here.actor) as work:
+        row = await save_mapping(work, data)
+        return await waiting_under(work.session, row.instrument_id, row.incoming)
 
 
 def _mapped(data: MappingData, waiting: int) -> Markup:

@@ -154,8 +154,9 @@ async def _ended(notes: asyncio.Queue[Any]) -> bool:
     until = asyncio.get_running_loop().time() + LOOK_SECONDS
     while (left := until - asyncio.get_running_loop().time()) > 0:
         try:
-            if await asyncio.wait_for(notes.get(), left) is None:
-                return True
+            async with asyncio.timeout(left):
+                if await notes.get() is None:
+                    return True
         except TimeoutError:
             return False
     return False

@@ -48,6 +48,8 @@ class EdgeConfiguration(msgspec.Struct, frozen=True):
     lines: list[EdgeLine]
     definitions: dict[str, str] = {}
     """Site definitions by file name."""
+    stamp: int = 0
+    """A later one is greater: a broker that was put back to an older state may tell an older configuration again."""
 
 
 class Given(msgspec.Struct, frozen=True):

@@ -1,7 +1,7 @@
 """Gateways that stand apart, seen from the centre: what they are told, what they tell.
 
 The work list goes out order by order, as the sheet that the offering rule needs (`offering.Sheet`); triggers note in
-the same transaction which orders changed (guards.sql), `changed_sheets` hands them on.
+the same transaction which orders changed (guards.sql), whoever has the turn (`telling`) hands them on.
 """
 
 from __future__ import annotations
@@ -34,13 +34,15 @@ WAITING_DAYS = 60
 
 @dataclass(frozen=True, slots=True)
 class GatewayRow:
-    """A gateway as the centre's side of the broker needs it. `told`: digest of what it was last told of itself."""
+    """A gateway as the centre's side of the broker needs it. `told`: digest of what it was last told of itself,
+    `stamp`: when that was."""
 
     id: int
     name: str
     caption: str
     active: bool
     told: str
+    stamp: int
 
 
 async def save_gateway(database: Database, actor: Actor, name: str, caption: str = "", *, active: bool = True) -> int:
@@ -91,21 +93,30 @@ async def gateways(database: Database, *, active: bool = False) -> list[GatewayR
     async with database.reading() as session:
         rows = await session.scalars(select(EdgeGateway).order_by(EdgeGateway.name))
         return [
-            GatewayRow(row.id, row.name, row.caption, row.active, row.told) for row in rows if row.active or not active
+            GatewayRow(row.id, row.name, row.caption, row.active, row.told, row.stamp)
+            for row in rows
+            if row.active or not active
         ]
 
 
-async def has_told(database: Database, gateway: GatewayRow, digest: str) -> bool:
-    """Remember what a gateway was told of itself. True where that is something else than the last time, also by
-    another process: then every pending order is noted, because what it must know of each may be another thing."""
+async def has_told(database: Database, gateway: GatewayRow, digest: str) -> int | None:
+    """Remember what a gateway is told of itself; the stamp of it. None where that is the same as the last time, also by
+    another process; else every pending order is noted, because what it must know of each may be another thing."""
     if gateway.told == digest:
-        return False
+        return None
     async with database.work(CENTRE) as work:
-        await work.session.execute(
-            text("update gecit set ayar_ozeti = :digest where gecit_kodu = :id"), {"digest": digest, "id": gateway.id}
-        )
+        stamp = await work.session.scalar(_NEW_CONFIGURATION, {"digest": digest, "id": gateway.id})
         await note_all(work)
-    return True
+    return int(stamp or 0)
+
+
+_NOW = "(extract(epoch from clock_timestamp()) * 1000000)::bigint"
+"""Stamps are of the clock, and greater than the one before: so they never come again, not even from a database that was
+restored from a backup."""
+_NEW_CONFIGURATION = text(
+    f"update gecit set ayar_ozeti = :digest, ayar_sirasi = greatest(ayar_sirasi + 1, {_NOW}) where gecit_kodu = :id "
+    "returning ayar_sirasi"
+)
 
 
 async def configuration(
@@ -144,36 +155,74 @@ def _runs(known: Catalog, instrument_id: int) -> dict[int, EdgeRuns]:
     }
 
 
-@asynccontextmanager
-async def changed_sheets(
-    database: Database, *, after_others: bool = False
-) -> AsyncIterator[list[tuple[str, Sheet | None]]]:
-    """Orders that changed, each with its sheet (None: nothing is pending any more); the oldest note first.
+class Telling:
+    """The turn to tell gateways of work. What is read counts as told when the turn ends well, else it comes again."""
 
-    The notes are gone when the block ends well, and come again when it does not. One caller at a time: where another
-    holds the turn this is an empty list, or (after_others) waits until that one has told what it took: an empty list
-    means then that everything was told.
-    """
-    async with database.work(CENTRE) as work:
-        raw = await work.driver()
-        if after_others:
-            await raw.execute("select pg_advisory_xact_lock(hashtext('is_listesi'))")
-        else:
-            turn = await (await raw.execute("select pg_try_advisory_xact_lock(hashtext('is_listesi'))")).fetchone()
-            if not turn or not turn[0]:
-                yield []
-                return
-        noted = await raw.execute(
+    def __init__(self, work: Work, raw: psycopg.AsyncConnection[Any], stamp: int) -> None:
+        self._work = work
+        self._raw = raw
+        self.stamp = stamp
+        """Of what was told last; 0: nothing ever was."""
+        self.whole = False
+        """Nothing more waited to be told when the stamp was made."""
+
+    async def changed(self) -> list[tuple[str, Sheet | None]]:
+        """Orders that changed, each with its sheet (None: nothing is pending any more), the oldest note first; they get
+        a stamp of their own. Empty: nothing is to be told, the stamp stays."""
+        noted = await self._raw.execute(
             "delete from is_listesi_degisen where is_listesi_degisen_kodu in (select is_listesi_degisen_kodu "
             "from is_listesi_degisen order by 1 limit %s) returning tetkik_istem_kodu",
             [AT_ONCE * 5],
         )
         orders = list(dict.fromkeys(number for (number,) in await noted.fetchall()))
         if not orders:
-            yield []
-            return
-        known = await catalog(work.session)
-        yield await _sheets(raw, orders, known)
+            return []
+        await self._stamped()
+        return await _sheets(self._raw, orders, await catalog(self._work.session))
+
+    async def all_again(self, named: Sequence[str]) -> list[str]:
+        """Whoever keeps what was told has lost some of it, and still names orders that may be long done: note all that
+        is pending and all that it names, and every configuration as not told. Returns the numbers that no order has."""
+        await note_all(self._work)
+        rows = await (await self._raw.execute(_NOTE_NAMED, [list(named)])).fetchall()
+        await self._raw.execute("update gecit set ayar_ozeti = ''")
+        await self._stamped()
+        return sorted(set(named) - {number for (number,) in rows})
+
+    async def _stamped(self) -> None:
+        row = await (await self._raw.execute(_NEW_STAMP)).fetchone()
+        assert row is not None
+        self.stamp, self.whole = int(row[0]), bool(row[1])
+
+
+_STAMP = "select (deger->>'sira')::bigint from parametre where ad = 'is_listesi_sirasi'"
+_NEW_STAMP = (
+    f"insert into parametre (ad, deger) values ('is_listesi_sirasi', jsonb_build_object('sira', {_NOW})) "
+    "on conflict (ad) do update set deger = jsonb_build_object('sira', "
+    f"greatest((parametre.deger->>'sira')::bigint + 1, {_NOW})) "
+    "returning (deger->>'sira')::bigint, not exists (select from is_listesi_degisen)"
+)
+_NOTE_NAMED = (
+    "with named as (select tetkik_istem_kodu, numune_numarasi from tetkik_istem where numune_numarasi = any(%s)), "
+    "noted as (insert into is_listesi_degisen (tetkik_istem_kodu) select tetkik_istem_kodu from named) "
+    "select numune_numarasi from named"
+)
+
+
+@asynccontextmanager
+async def telling(database: Database, *, wait: bool = False) -> AsyncIterator[Telling | None]:
+    """One caller at a time: None where another has the turn, or (wait) once that one has ended it."""
+    async with database.work(CENTRE) as work:
+        raw = await work.driver()
+        if wait:
+            await raw.execute("select pg_advisory_xact_lock(hashtext('is_listesi'))")
+        else:
+            turn = await (await raw.execute("select pg_try_advisory_xact_lock(hashtext('is_listesi'))")).fetchone()
+            if not turn or not turn[0]:
+                yield None
+                return
+        told = await (await raw.execute(_STAMP)).fetchone()
+        yield Telling(work, raw, int(told[0]) if told else 0)
 
 
 async def _sheets(

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from lis_core.domain.permissions import P, program_rights
 from lis_core.services.replay import Reread, replay
@@ -20,10 +21,15 @@ TOPIC = "cihaz.yeniden_turet"
 _WAITING = "from eslesmeyen_sonuc where cihaz_kodu = :instrument and durum = 'bekliyor' and icerik->>'test' = :code"
 
 
+async def waiting_under(session: AsyncSession, instrument_id: int, code: str) -> int:
+    """How many results wait for a person under a code of an instrument, whatever else they wait for."""
+    facts = {"instrument": instrument_id, "code": code}
+    return await session.scalar(text(f"select count(*) {_WAITING}"), facts) or 0
+
+
 async def rederive_later(work: Work, instrument_id: int, code: str) -> int:
     """Promise to derive again what waits under this code; how many results that are. Nothing is promised for none."""
-    facts = {"instrument": instrument_id, "code": code}
-    waiting = await work.session.scalar(text(f"select count(*) {_WAITING}"), facts) or 0
+    waiting = await waiting_under(work.session, instrument_id, code)
     if waiting:
         work.later(
             TOPIC,

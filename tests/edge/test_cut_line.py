@@ -13,10 +13,10 @@ import pytest
 from api.edge.gateway import EdgeGateway
 from benchmarks.laboratory import place_orders
 from lis_core.domain.permissions import P
-from lis_core.services.gateways import changed_sheets, save_gateway
+from lis_core.services.gateways import save_gateway, telling
 from lis_core.storage.database import Database, program
 from tests.edge.conftest import CentreHouse, Mosquitto, move_line, settings_of, until
-from tests.gateway.conftest import ACK, ENQ, EOT, Wire, frames_of, message_records
+from tests.gateway.conftest import ACK, ENQ, EOT, Wire, frames_of, free_port, message_records
 
 RESULTS = [("WBC", "6.52", "10*3/uL"), ("HGB", "13.9", "g/dL")]
 
@@ -166,22 +166,41 @@ async def test_what_is_done_or_cancelled_elsewhere_is_not_offered_when_the_gatew
         await second.stop()
 
 
-async def test_all_is_told_only_when_the_other_core_has_told_what_it_took(lab: Database) -> None:
-    """Two cores, one turn: behind the work a gateway is told that everything stands, and it forgets what was not named."""
+async def test_one_core_tells_at_a_time_and_what_it_could_not_tell_comes_again(lab: Database) -> None:
+    """Two cores, one turn; and the stamp of what was told grows, whatever the clock says."""
     await save_gateway(lab, program("deneme", may=(P.INSTRUMENT_MANAGE,)), "ilce")
     [number] = order(lab)
 
-    async def told(*, after_others: bool) -> set[str]:
-        async with changed_sheets(lab, after_others=after_others) as sheets:
-            return {number for number, _ in sheets}
+    async def stamp_of_the_next() -> int:
+        async with telling(lab, wait=True) as turn:
+            assert turn is not None
+            return turn.stamp
 
-    async with changed_sheets(lab) as taken:
-        assert number in {number for number, _ in taken}
-        assert await told(after_others=False) == set(), "nothing left, but not yet told"
-        waiting = asyncio.create_task(told(after_others=True))
+    with pytest.raises(ConnectionError):
+        async with telling(lab) as turn:
+            assert turn is not None
+            assert number in {number for number, _ in await turn.changed()}
+            raise ConnectionError("the broker is gone")
+    async with telling(lab) as turn:
+        assert turn is not None
+        before = turn.stamp
+        assert number in {number for number, _ in await turn.changed()}, "told again"
+        assert turn.whole
+        assert turn.stamp > before
+        async with telling(lab) as other:
+            assert other is None, "another one is telling"
+        waiting = asyncio.create_task(stamp_of_the_next())
         await asyncio.sleep(0.2)
         assert not waiting.done()
-    assert await waiting == set()
+    assert await waiting == turn.stamp
+    with psycopg.connect(lab.url) as connection:
+        connection.execute("update parametre set deger = jsonb_build_object('sira', 2000000000000000000) "
+                           "where ad = 'is_listesi_sirasi'")  # fmt: skip
+    order(lab, first=40_000_100)
+    async with telling(lab) as turn:
+        assert turn is not None
+        assert await turn.changed()
+        assert turn.stamp == 2_000_000_000_000_000_001
 
 
 async def test_a_broker_that_forgot_everything_takes_no_work_from_a_gateway(
@@ -208,3 +227,72 @@ async def test_a_broker_that_forgot_everything_takes_no_work_from_a_gateway(
     await centre.start()
     await until(lambda: finished not in edge.store.by_text)
     assert kept in edge.store.by_text
+
+
+async def test_a_broker_that_came_back_with_an_old_memory_takes_and_brings_back_nothing(
+    lab: Database, centre: CentreHouse, broker: Mosquitto, line_port: int, tmp_path: Path
+) -> None:
+    """A broker writes its memory down now and then (Mosquitto: every half hour) and comes back with that one after a
+    kill: work that was told since is not in it, cancelled work is, and lines stand there as they were."""
+    memory = tmp_path / "broker" / "mosquitto.db"
+    await move_line(lab)
+    edge = EdgeGateway(settings_of(broker.url, tmp_path / "gecit"))
+    await edge.start()
+    [cancelled] = order(lab)
+    await until(lambda: cancelled in edge.store.by_text)
+    await until(lambda: edge.gateway.lines["genel"].status.listening)
+    broker.stop(signal.SIGTERM)
+    old = memory.read_bytes()
+    await broker.start()
+    await until(lambda: edge.link.connected)
+
+    [told] = order(lab, first=40_000_100)
+    cancel = (
+        "update istem_tetkik set tetkik_durumu = 'iptal' where tetkik_istem_kodu = "
+        "(select tetkik_istem_kodu from tetkik_istem where numune_numarasi = %s)"
+    )
+    port = free_port()
+    with psycopg.connect(lab.url) as connection:
+        connection.execute(cancel, (cancelled,))
+        connection.execute("update baglanti set adres = %s where baglanti_adi = 'genel'", (f"127.0.0.1:{port}",))
+    await until(lambda: told in edge.store.by_text and cancelled not in edge.store.by_text)
+    await until(lambda: _listens(port))
+
+    await centre.stop()
+    broker.stop(signal.SIGKILL)
+    memory.write_bytes(old)
+    await until(lambda: not edge.link.connected)
+    await broker.start()
+    await until(lambda: edge.link.connected)
+    wire = await Wire.to(port)
+    await asyncio.sleep(1)  # all that the broker remembers has come
+    assert "WBC" in await ask(wire, told)
+    assert "WBC" not in await ask(wire, cancelled)
+
+    await centre.start()
+    await until(lambda: _is(centre, "select count(*) from is_listesi_degisen", 0))
+    await until(lambda: edge.link.settled)
+    assert told in edge.store.by_text
+    assert cancelled not in edge.store.by_text
+    assert "HGB" in await ask(wire, told), "the line was never closed"
+
+    # a gateway that remembers nothing finds what is true now
+    await edge.stop()
+    fresh = EdgeGateway(settings_of(broker.url, tmp_path / "yeni"))
+    await fresh.start()
+    try:
+        await until(lambda: fresh.link.settled)
+        assert told in fresh.store.by_text
+        assert cancelled not in fresh.store.by_text
+        assert fresh.gateway.lines["genel"].spec.address == f"127.0.0.1:{port}"
+    finally:
+        await fresh.stop()
+
+
+async def _listens(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True

@@ -40,6 +40,9 @@ class EdgeGateway(Base):
     told: Mapped[str] = mapped_column(
         "ayar_ozeti", String(64), server_default="", comment="Gecide bildirilen ayarlarin ozeti (SHA-256)"
     )
+    stamp: Mapped[int] = mapped_column(
+        "ayar_sirasi", BigInteger, server_default="0", comment="Bildirilen ayarlarin sirasi; yenisi hep buyuktur"
+    )
 
 
 class ChangedSheet(Base):

@@ -458,6 +458,13 @@ def upgrade() -> None:
             nullable=False,
             comment="Gecide bildirilen ayarlarin ozeti (SHA-256)",
         ),
+        sa.Column(
+            "ayar_sirasi",
+            sa.BigInteger(),
+            server_default="0",
+            nullable=False,
+            comment="Bildirilen ayarlarin sirasi; yenisi hep buyuktur",
+        ),
         sa.PrimaryKeyConstraint("gecit_kodu", name=op.f("pk_gecit")),
         sa.UniqueConstraint("gecit_adi", name=op.f("uq_gecit_gecit_adi")),
         comment="Uzak gecitler (ilce hastanesi gibi)",
@@ -2649,6 +2656,40 @@ def upgrade() -> None:
             postgresql_where=sa.text("kaldirma_zamani is null"),
         )
     op.create_index("ix_cihaz_yukleme_kaldirma", "cihaz_yukleme", ["cihaz_kodu", "kaldirma_zamani"], unique=False)
+
+    op.create_table(
+        "cihaz_yukleme_is",
+        sa.Column("cihaz_yukleme_kodu", sa.BigInteger(), nullable=False, comment="Listedeki tup"),
+        sa.Column("istem_tetkik_kodu", sa.BigInteger(), nullable=False, comment="Istenen tetkik"),
+        sa.Column("cihaza_giden_test_kodu", sa.String(length=60), nullable=False, comment="Cihaza soylenen kod"),
+        sa.Column("kosu_sayisi", sa.Integer(), nullable=False, comment="Gonderilirken tetkigin kac kosusu vardi"),
+        sa.Column(
+            "verilme_zamani",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="Cihazin aldigi zaman",
+        ),
+        sa.Column(
+            "geri_alma_zamani",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="Geri alindigi zaman; bos = cihazda",
+        ),
+        sa.ForeignKeyConstraint(
+            ["cihaz_yukleme_kodu"],
+            ["cihaz_yukleme.cihaz_yukleme_kodu"],
+            name=op.f("fk_cihaz_yukleme_is_cihaz_yukleme_kodu"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["istem_tetkik_kodu"],
+            ["istem_tetkik.istem_tetkik_kodu"],
+            name=op.f("fk_cihaz_yukleme_is_istem_tetkik_kodu"),
+        ),
+        sa.PrimaryKeyConstraint("cihaz_yukleme_kodu", "istem_tetkik_kodu", name=op.f("pk_cihaz_yukleme_is")),
+        comment="Yukleme listesindeki tup icin cihaza sorulmadan gonderilen is",
+    )
+    op.create_index("ix_cihaz_yukleme_is_tetkik", "cihaz_yukleme_is", ["istem_tetkik_kodu"], unique=False)
 
     insert_first_groups(op.get_bind())
     for script in (GUARDS, WATCH):
