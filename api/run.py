@@ -49,6 +49,7 @@ from lis_core.services.audit_chain import Anchors
 from lis_core.services.catalog import catalog as catalogue
 from lis_core.services.ingest import Ingest
 from lis_core.services.lines import active_lines, report_lines
+from lis_core.services.load_orders import LoadOrders
 from lis_core.services.rederive import TOPIC as REDERIVE
 from lis_core.services.rederive import rederiving
 from lis_core.services.routing import answer_query
@@ -307,6 +308,7 @@ class House:
             deliver=to_core.deliver if to_core is not None else self.ingest.put,  # type: ignore[union-attr]
             zone=ISTANBUL,
             desk=WorkDesk(self.database),
+            loads=LoadOrders(self.database),
             security=LineSecurity.of(self.settings.config),
         )
         if to_core is not None:

@@ -13,21 +13,23 @@ from functools import lru_cache
 
 import msgspec
 
-from drivers.language import Answer, DefinitionError
+from drivers.language import Answer, DefinitionError, Push
 from drivers.messages import Query, WorkOrder, WorkPatient, WorkTest
 from drivers.places import parse_path
 from drivers.protocols.astm_records import Delimiters, build_record
 from drivers.protocols.hl7 import LocalError, decode, encode
 
 _FIELD = re.compile(r"\{(?P<name>[A-Za-z_.0-9\[\]-]+)(?::(?P<format>[^{}]*))?\}")
-_PAD = re.compile(r"[<>][1-9][0-9]?")
+_PAD = re.compile(r"[<>0][1-9][0-9]?")
 _WORDS = frozenset(
     (
         "sender", "now", "control_id", "specimen", "tests", "priority", "material", "collected", "n",
         "patient.identifier", "patient.family_name", "patient.given_name", "patient.birth_date", "patient.sex",
-        "code", "name", "dilution", "reference",
+        "code", "name", "dilution", "reference", "rack", "position", "action",
     )
 )  # fmt: skip
+_OF_A_LIST = frozenset(("rack", "position", "action"))
+"""Gaps of orders that nobody asked for: an answer repeats the place of its query, byte for byte."""
 RANK = {"S": 0, "A": 1, "R": 2}
 _CONTROL = dict.fromkeys([*range(32), 127], " ")
 """What noise on a line may leave in a number: without an escape character there is no way to write it."""
@@ -78,6 +80,8 @@ class Template:
                 text = text.rjust(int(form[1:]))
             elif form[:1] == "<":
                 text = text.ljust(int(form[1:]))
+            elif form[:1] == "0" and text:
+                text = text.rjust(int(form[1:]), "0")
             out.append(escape(text))
         return "".join(out)
 
@@ -102,13 +106,20 @@ class TemplateAnswer:
         if header[:1] != "H" or len(header) < 5:
             raise DefinitionError("[answer] head başlık kaydıyla (H) başlamalıdır")
         self._written_with = _delimiters(header[1:5])
+        self._check_gaps()
+
+    def _check_gaps(self) -> None:
+        if any(name in _OF_A_LIST for template in self._every() for _, name, _ in template.parts):
+            raise DefinitionError("{rack} {position} {action} yalnız [push] içinde kullanılır")
+
+    def _every(self) -> list[Template]:
+        every = [*self._head, *self._order, *self._each_test, *self._nothing, *self._unknown, *self._tail]
+        return [*every, *self._nothing_head, *self._nothing_tail, *([self._test] if self._test else [])]
 
     @property
     def paths(self) -> tuple[str, ...]:
         """The places of a query that an answer repeats."""
-        every = [*self._head, *self._order, *self._each_test, *self._nothing, *self._unknown, *self._tail]
-        every += [*self._nothing_head, *self._nothing_tail, *([self._test] if self._test else [])]
-        return tuple(dict.fromkeys(path for template in every for path in template.paths))
+        return tuple(dict.fromkeys(path for template in self._every() for path in template.paths))
 
     def answer(
         self, query: Query, orders: Sequence[WorkOrder], *, now: datetime, sender: str, control_id: str
@@ -204,6 +215,36 @@ class TemplateAnswer:
         every = [*self._head, *self._order, *self._each_test, *self._nothing, *self._unknown, *self._tail]
         forms = {form for template in every for _, gap, form in template.parts if gap == name and form}
         return {f"{name}:{form}": moment.strftime(form) for form in forms}
+
+
+class PushWriter(TemplateAnswer):
+    """The [push] table: an order that nobody asked for, in the words of [answer] and its own."""
+
+    def __init__(self, push: Push, answer: Answer) -> None:
+        self._actions = push.actions
+        if "new" not in push.actions:
+            raise DefinitionError("[push] actions içinde new gereklidir")
+        said = {name: given for name in ("head", "order", "tail") if (given := getattr(push, name))}
+        super().__init__(msgspec.structs.replace(answer, **said, echo_delimiters=False, message_per="specimen"))
+
+    def _check_gaps(self) -> None:
+        used = [*self._head, *self._order, *self._each_test, *self._tail]
+        if paths := [path for template in used for path in template.paths]:
+            raise DefinitionError(f"[push] sorgunun yerini yineleyemez: {', '.join(paths)}")
+
+    @property
+    def cancels(self) -> bool:
+        """Whether the model can be told to forget an order."""
+        return "cancel" in self._actions
+
+    def write(self, order: WorkOrder, *, now: datetime, sender: str, control_id: str) -> bytes:
+        """The message. Raises LocalError: a number or code that the model's character set lacks."""
+        asked = Query(specimens=[order.specimen])
+        return self.answer(asked, [order], now=now, sender=sender, control_id=control_id)[0]
+
+    def _order_values(self, order: WorkOrder) -> dict[str, str]:
+        action = self._actions.get(order.action, self._actions["new"])
+        return {**super()._order_values(order), "rack": order.rack, "position": order.position, "action": action}
 
 
 class _Pen:

@@ -67,6 +67,8 @@ def _check_parts(file: DefinitionFile) -> None:
     for name in file.parameters:
         if name not in _names():
             raise DefinitionError(f"[parameters] {name}: tanımda böyle bir alan yok (örnek: qc.specimens)")
+    if file.push is not None and (file.protocol != "astm" or file.answer is None or "orders" not in file.directions):
+        raise DefinitionError("[push] yalnız ASTM'de, [answer] ile ve directions içinde orders varken kullanılır")
     if file.extra and file.protocol != "astm":
         raise DefinitionError("[[extra]] yalnız ASTM'de kullanılır")
     if file.lot.shared is not None and file.protocol != "astm":

@@ -24,7 +24,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from drivers.answering import TemplateAnswer
+from drivers.answering import PushWriter, TemplateAnswer
 from drivers.answering_dsr import DsrAnswer
 from drivers.answering_hl7 import LawAnswer, OrmAnswer, hl7_answer
 from drivers.answering_text import TextAnswer
@@ -78,6 +78,7 @@ class Definition:
         self._answer: TemplateAnswer | LawAnswer | OrmAnswer | DsrAnswer | TextAnswer | None = None
         if file.answer is not None and file.protocol in ("astm", "hl7"):
             self._answer = TemplateAnswer(file.answer) if file.protocol == "astm" else hl7_answer(file.answer)
+        self._push = PushWriter(file.push, file.answer) if file.push is not None and file.answer is not None else None
         self._senders = [compiled(pattern) for pattern in file.recognise.sender]
         check(file)
         if file.protocol == "metin":
@@ -155,6 +156,22 @@ class Definition:
         if not isinstance(self._answer, LawAnswer):
             raise DefinitionError(f"{self.key}: bu modele sorulmadan iş gönderilmez")
         return self._answer.work(orders, now=now, sender=sender, control_id=control_id)
+
+    @property
+    def pushes(self) -> bool:
+        """Whether this model takes orders for the tubes of a load list without asking (ASTM)."""
+        return self._push is not None
+
+    @property
+    def takes_back(self) -> bool:
+        """Whether an order that was pushed can be taken back."""
+        return self._push is not None and self._push.cancels
+
+    def push(self, order: WorkOrder, *, now: datetime, sender: str, control_id: str) -> bytes:
+        """The message of an order that nobody asked for. Raises DefinitionError (see `pushes`), LocalError."""
+        if self._push is None:
+            raise DefinitionError(f"{self.key}: bu modele sorulmadan iş gönderilmez")
+        return self._push.write(order, now=now, sender=sender, control_id=control_id)
 
     # ---- the line
 

@@ -370,6 +370,19 @@ class Answer(_Part):
     dsr: Dsr | None = None
 
 
+class Push(_Part):
+    """ASTM: orders that the host sends unasked for tubes of a load list. What is not said here is as in [answer]; gaps
+    are also {rack} {position} (of the list) and {action}, and no place of a query: there is none."""
+
+    head: list[Text] = []
+    order: list[Text] = []
+    tail: list[Text] = []
+    actions: dict[Literal["new", "add", "cancel"], Text] = msgspec.field(default_factory=lambda: {"new": "N"})
+    """What {action} says. Without `add`, what comes later is sent as new; without `cancel` nothing is taken back."""
+    by_itself: bool = True
+    """False: only where the settings of a line say so (`yukleme_gonder`)."""
+
+
 class Recognise(_Part):
     """What the sender calls itself. A hint only: sister models use one name, and some use none."""
 
@@ -473,6 +486,7 @@ class DefinitionFile(_Part, kw_only=True):
     """Test codes seen on this model and what they are, for whoever maps them."""
     query: Query | None = None
     answer: Answer | None = None
+    push: Push | None = None
 
 
 def json_schema() -> dict[str, Any]:

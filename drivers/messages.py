@@ -174,6 +174,20 @@ class WorkOrder(msgspec.Struct, frozen=True, kw_only=True):
     position: str = ""
     role: Literal["P", "Q", "L"] = "P"
     """Patient, control, pool (HL7 LAW: SPM-11)."""
+    action: Literal["new", "add", "cancel"] = "new"
+    """What the order does to what the analyser has of this tube (orders that the host sends unasked)."""
+
+
+class PushedOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """An order for a tube of a load list, on its way to an analyser that did not ask (ASTM)."""
+
+    order: WorkOrder
+    load: int
+    """Which entry of the load list."""
+    ordered: tuple[int, ...]
+    """The ordered tests behind it: several may share one code."""
+    codes: tuple[str, ...]
+    """The code of each of them."""
 
 
 class Shipment(msgspec.Struct, kw_only=True):

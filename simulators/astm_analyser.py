@@ -117,7 +117,7 @@ class AstmAnalyser(Analyser):
             if text := session.inbox.get_nowait():
                 self.unasked += read_answer(self.model, text, self._places, []).offers
 
-    # ---- orders that the host sends unasked ---------------------------------------------------------------------------
+    # ---- orders that the host sends unasked -------------------------------------------------------------------------
 
     async def takes_orders(self, messages: int = 1, patience: float = 10.0) -> list[Download]:
         """Wait for so many order messages and do what they say. Raises TimeoutError: they did not come."""

@@ -14,12 +14,14 @@ from simulators.worklist import Offer, OfferedTest, Patient, Reported, Result, W
 __all__ = [
     "IMPOSSIBLE_TIME",
     "UNKNOWN_RECORD",
+    "Download",
     "Outgoing",
     "Place",
     "Tube",
     "cancel_records",
     "query_records",
     "read_answer",
+    "read_download",
     "report_records",
 ]
 
@@ -251,3 +253,35 @@ def _patient(record: _Record) -> Patient:
     family, given = record.component(6, 1), record.component(6, 2)
     identifiers = tuple(value for at in (3, 4, 5) if (value := record.component(at, 1)))
     return Patient(identifiers, family, given, record.field(8), record.field(9))
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """An order that the host sent without being asked: for which tube, where it will stand, what to do."""
+
+    specimen: str
+    rack: str
+    position: str
+    action: str
+    """O-12: N new, A add, C cancel."""
+    codes: tuple[str, ...]
+
+
+def read_download(model: AstmModel, text: bytes, surprises: list[str]) -> list[Download]:
+    """The orders of a message that nobody asked for: rack and position in O-4.2 and O-4.3."""
+    lines = [line for line in text.decode(model.encoding, "replace").split("\r") if line.strip()]
+    if not lines or lines[0][:1] != "H" or len(lines[0]) < 5:
+        surprises.append("the order does not begin with an H record")
+        return []
+    records = [_Record(line, lines[0][1:5]) for line in lines]
+    return [
+        Download(
+            record.component(*model.answer_place).strip(),
+            record.component(4, 2).lstrip("0"),
+            record.component(4, 3).lstrip("0"),
+            record.field(12),
+            tuple(test.code for test in _offered_tests(model, record, surprises)),
+        )
+        for record in records
+        if record.field(1) == "O"
+    ]

@@ -47,7 +47,6 @@ EVENTS = {
     "sartli_kabul": "Şartlı kabul edildi",
     "ret": "Reddedildi",
     "cihazda": "Cihazda okundu",
-    "rafta": "Rafa kondu",
     "sonuc": "Sonuç geldi",
     "teknik_onay": "Teknik onay",
     "klinik_onay": "Klinik onay",

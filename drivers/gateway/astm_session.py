@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 from drivers.gateway.collector import Collected, Collector
@@ -22,8 +23,10 @@ from drivers.protocols.astm_events import (
     FrameRefused,
     Ignored,
     Loosened,
+    SendDone,
     SendFailed,
     SendPostponed,
+    SendWhy,
     TransferBroken,
     TransferEnded,
     TransferStarted,
@@ -54,6 +57,7 @@ class AstmSession(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._open = False
+        self._pushed: set[asyncio.Future[SendWhy | None]] = set()
 
     # -- the transport's side
 
@@ -83,6 +87,8 @@ class AstmSession(asyncio.Protocol):
         self._book.closed(self)
         # A frame that is still being stored keeps the link busy: it ends the transfer when `_kept` has told it.
         self._handle(self._link.connection_lost(self._now()))
+        for waiting in list(self._pushed):
+            self._told(waiting, SendWhy.CONNECTION_LOST)
 
     def close(self) -> None:
         """Hang up."""
@@ -109,6 +115,8 @@ class AstmSession(asyncio.Protocol):
         self._send()
 
     def _report(self, event: Event) -> None:
+        if isinstance(event, (SendDone, SendFailed)) and isinstance(event.token, asyncio.Future):
+            self._told(event.token, event.why if isinstance(event, SendFailed) else None)
         if isinstance(event, FrameRefused):
             self._book.trouble(REFUSED[event.why])
         elif isinstance(event, SendFailed):
@@ -167,6 +175,28 @@ class AstmSession(asyncio.Protocol):
         for message in messages:
             self._link.send(self._gateway.frames(self._book, message), query, self._now())
         self._send()
+
+    # -- orders that nobody asked for
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its connection stands."""
+        return self._open
+
+    async def push(self, frames: Sequence[bytes]) -> SendWhy | None:
+        """Send a message; None once the analyser has acknowledged every frame of it, else why it did not go through."""
+        if not self._open:
+            return SendWhy.CONNECTION_LOST
+        waiting: asyncio.Future[SendWhy | None] = self._loop.create_future()
+        self._pushed.add(waiting)
+        self._link.send(frames, waiting, self._now())
+        self._send()
+        return await waiting
+
+    def _told(self, waiting: asyncio.Future[SendWhy | None], why: SendWhy | None) -> None:
+        self._pushed.discard(waiting)
+        if not waiting.done():
+            waiting.set_result(why)
 
     # -- bytes out, time in
 

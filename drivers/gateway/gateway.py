@@ -25,6 +25,7 @@ from drivers.gateway.law_manager import LawManager
 from drivers.gateway.line import LineBook, LineSpec
 from drivers.gateway.mllp_session import MllpSession, readable
 from drivers.gateway.poct1a_session import Poct1aSession
+from drivers.gateway.pushing import LoadDesk, PushLine, wanted
 from drivers.gateway.spool import Frame, Place, Spool
 from drivers.gateway.text_session import TextCollector, TextSession
 from drivers.gateway.work_line import Desk, Writing
@@ -62,6 +63,7 @@ class Gateway:
         deliver: Deliver,
         zone: ZoneInfo,
         desk: Desk | None = None,
+        loads: LoadDesk | None = None,
         security: LineSecurity | None = None,
     ) -> None:
         self.spool = Spool(folder)
@@ -82,6 +84,8 @@ class Gateway:
         self._control = 0
         self._run = secrets.token_hex(4)
         self.law = LawManager(self, desk)
+        self._loads = loads
+        self._pushing: dict[str, asyncio.Task[None]] = {}
 
     # -- starting and stopping
 
@@ -125,6 +129,8 @@ class Gateway:
         self._endpoints[spec.name] = endpoint
         await endpoint.start()
         self.law.open_line(book, self.definition_of(spec))
+        if self._loads is not None and spec.kind != "klasor" and wanted(self, spec):
+            self._pushing[spec.name] = asyncio.create_task(PushLine(self, book, self._loads).run())
 
     def _endpoint(self, book: LineBook) -> Endpoint:
         spec = book.spec
@@ -154,6 +160,9 @@ class Gateway:
 
     async def _close_line(self, name: str) -> None:
         await self.law.close_line(name)
+        if (pushing := self._pushing.pop(name, None)) is not None:
+            pushing.cancel()
+            await asyncio.gather(pushing, return_exceptions=True)
         endpoint = self._endpoints.pop(name)
         await endpoint.stop()
         for session in list(self.lines[name].sessions):
@@ -418,6 +427,10 @@ class Gateway:
         """The messages of a definition that give work without being asked."""
         return definition.work(orders, now=datetime.now(self.zone), sender=SENDER, control_id=self.next_control_id)
 
+    def write_push(self, definition: Definition, order: WorkOrder) -> bytes:
+        """The message of an order that an ASTM analyser did not ask for."""
+        return definition.push(order, now=datetime.now(self.zone), sender=SENDER, control_id=self.next_control_id())
+
     def connected(self, book: LineBook) -> None:
         """A session of an HL7 line came up."""
         self.law.connected(book)
@@ -463,7 +476,12 @@ def _link_options(catalog: Catalog, key: str) -> dict[str, Any] | None:
         return None
     definition = catalog.get(key)
     wire = definition.file.wire
-    return {**definition.link_options(), "tur": wire.kind if wire is not None else None, "yanit": definition.answers}
+    return {
+        **definition.link_options(),
+        "tur": wire.kind if wire is not None else None,
+        "yanit": definition.answers,
+        "is": definition.file.push,
+    }
 
 
 def _chosen(definition: Definition, spec: LineSpec) -> dict[str, Any]:

@@ -105,7 +105,6 @@ async def places_of(raw: psycopg.AsyncConnection[Any], messages: Iterable[Messag
         for message in messages
         if message.applies
         and message.instrument is not None
-        and not message.delivery.steps
         and any(_names_no_tube(observation) for observation in message.delivery.observations)
     ]
     places = Places()

@@ -152,7 +152,7 @@ def _take(
     if instrument is None:
         found = Unmatched(Cause.UNKNOWN_INSTRUMENT, f"{message.delivery.line} hattına bağlı cihaz tanımlı değil.")
     elif rows.steps is not None and message.delivery.steps:
-        found = _match_step(rows.steps, message, instrument, observation, specimens, known)
+        observation, found = _match_step(rows, rows.steps, message, instrument, observation, specimens, known)
     else:
         observation, found = _match_tube(rows, message, instrument, observation, specimens, known)
     if isinstance(found, Unmatched):
@@ -182,22 +182,25 @@ def _match_tube(
 
 
 def _match_step(
+    rows: BatchRows,
     steps: StepFinder,
     message: Message,
     instrument: CatalogInstrument,
     observation: Observation,
     specimens: dict[str, ScannedSpecimen],
     known: Catalog,
-) -> Matched | Unmatched:
+) -> tuple[Observation, Matched | Unmatched]:
     """A result of a LAW analyser: its work step, where it names one, decides which ordered test it is."""
     if (held := held_by_status(observation)) is not None:
-        return held
+        return observation, held
     wanted = steps.ordered_test(observation, instrument.id)
     if isinstance(wanted, Unmatched):
-        return wanted
+        return observation, wanted
+    if wanted is None and not observation.specimen:
+        return _match_tube(rows, message, instrument, observation, specimens, known)
     if not observation.specimen and (container := steps.container_of(observation)) is not None:
         observation = msgspec.structs.replace(observation, specimen=container)
-    return match(observation, specimens, known.mapping(instrument.id), known.test_by_id, wanted)
+    return observation, match(observation, specimens, known.mapping(instrument.id), known.test_by_id, wanted)
 
 
 def measurement_key(message: Message, observation: Observation, seen: dict[tuple[Any, ...], int]) -> bytes:

@@ -54,7 +54,7 @@ async def load_tube(work: Work, instrument: str, barcode: str, place: str = "") 
     for where, other in standing.items():
         if other == barcode:
             raise NumuneError(errors.ALREADY_LOADED, barcode=barcode, place=where)
-    query = Query(specimens=[barcode], position=place)
+    query = query_of(barcode, place)
     known, sheets = await read_sheets(work, raw, [barcode])
     runs = {mapping.test_id: mapping for mapping in known.mapping(found.id).values()}
     sheet = sheets.get(barcode)
@@ -92,6 +92,12 @@ def plain(place: str) -> str:
     """A place as it is compared: without blanks, capitals, no zeros before a number (`03` and `3` are one place)."""
     parts = "".join(place.split()).upper().split("-")
     return "-".join(part.lstrip("0") or part[-1:] for part in parts)
+
+
+def query_of(barcode: str, place: str) -> Query:
+    """The question that the analyser does not ask: `R12-3` is position 3 of rack R12."""
+    rack, _, position = place.rpartition("-")
+    return Query(specimens=[barcode], rack=rack or None, position=position)
 
 
 def _next_free(standing: dict[str, str]) -> str:

@@ -17,8 +17,9 @@ import psycopg
 from drivers.messages import Query, Shipment, StepAnswer, WorkOrder, WorkTest
 from lis_core.domain.states import PENDING
 from lis_core.services.catalog import Catalog, CatalogInstrument, catalog
+from lis_core.services.loading import plain
 from lis_core.services.routing import ROUTER, answer_query
-from lis_core.services.work_steps import PLACED, assign, give_back, move, plan_successor
+from lis_core.services.work_steps import assign, give_back, move, plan_successor
 from lis_core.storage.database import Database, Work
 
 _CHILD = """
@@ -26,6 +27,11 @@ select n.tetkik_numune_kodu, u.barkod, array(select t.tetkik_kodu from istem_tet
     where t.tetkik_numune_kodu = n.tetkik_numune_kodu)
 from tetkik_numune n left join tetkik_numune u on u.tetkik_numune_kodu = n.ana_numune_kodu where n.barkod = %s
 """
+_AT_PLACE = """
+select y.barkod from cihaz_yukleme y join baglanti using (cihaz_kodu)
+where baglanti_adi = %s and y.konum = %s and y.kaldirma_zamani is null
+"""
+"""The tube on the analyser's load list at a rack (or tray) and position."""
 _UNWANTED = """
 select a.is_adimi_kodu, a.durum from is_adimi a join istem_tetkik t using (istem_tetkik_kodu)
 left join tetkik_sonuc s on s.tetkik_sonuc_kodu = t.tetkik_sonuc_kodu
@@ -136,7 +142,8 @@ class WorkDesk:
                     return None, row[1] or "", row[0]
                 asked = msgspec.structs.replace(query, specimens=[query.isolate], tests=codes)
                 return asked, row[1] or "", row[0]
-            row = await (await raw.execute(PLACED, [query.rack, query.position])).fetchone()
+            place = plain(f"{query.rack or ''}-{query.position or ''}")
+            row = await (await raw.execute(_AT_PLACE, [line, place])).fetchone()
         if row is None:
             return None, "", None
         return msgspec.structs.replace(query, specimens=[row[0]]), "", None

@@ -13,7 +13,7 @@ from drivers.messages import Observation, ResultDetail, StepReport
 from lis_core.services.ingest_match import Cause, Unmatched
 from lis_core.services.ingest_rows import BatchRows, Message
 from lis_core.services.sql import copy_rows
-from lis_core.services.work_steps import PLACED, give_back, move, new_number
+from lis_core.services.work_steps import give_back, move, new_number
 from lis_core.storage.database import Work
 
 _LOOKUP = """
@@ -52,18 +52,14 @@ class Steps:
 
     by_number: dict[str, StepRow] = field(default_factory=dict)
     details: dict[str, dict[int, ResultDetail]] = field(default_factory=dict)
-    placed: dict[tuple[str, str], str] = field(default_factory=dict)
-    """Rack (or tray) and position: the tube that somebody put there."""
 
     def containers(self) -> Iterable[str]:
-        return {row.container for row in self.by_number.values() if row.container} | set(self.placed.values())
+        return {row.container for row in self.by_number.values() if row.container}
 
     def container_of(self, observation: Observation) -> str | None:
-        """The container of a result without a specimen: of the step that it names, else what was put in its place."""
+        """The container of a result without a specimen: of the step that it names."""
         row = self.by_number.get(observation.reference or "")
-        if row is not None and row.container:
-            return row.container
-        return self.placed.get((observation.rack or "", observation.position or ""))
+        return row.container or None if row is not None else None
 
     def ordered_test(self, observation: Observation, instrument_id: int) -> int | Unmatched | None:
         """The ordered test that OBR-2 names; None where it names nothing; why not where it must not be believed."""
@@ -103,21 +99,7 @@ async def steps_of(raw: psycopg.AsyncConnection[Any], messages: Iterable[Message
     if numbers:
         rows = await (await raw.execute(_LOOKUP, [list(numbers)])).fetchall()
         steps.by_number = {row[0]: StepRow(row[1], row[2], row[3], row[4], row[5]) for row in rows}
-    for place in _nameless_places(messages):
-        if (found := await (await raw.execute(PLACED, list(place))).fetchone()) is not None:
-            steps.placed[place] = found[0]
     return steps
-
-
-def _nameless_places(messages: Iterable[Message]) -> set[tuple[str, str]]:
-    """Where tubes stood whose results name neither tube nor step (LAW-F.65)."""
-    return {
-        (observation.rack, observation.position)
-        for message in messages
-        if message.delivery.steps
-        for observation in message.delivery.observations
-        if not observation.specimen and not observation.reference and observation.rack and observation.position
-    }
 
 
 def details_of(message: Message) -> dict[int, ResultDetail]:

@@ -32,15 +32,6 @@ HELD = ("kabul", "calisiyor", "belirsiz", "iptal_bekliyor")
 OPEN = list(OPEN_STATES)
 _PENDING = [state.value for state in PENDING]
 
-PLACED = """
-select n.barkod from numune_hareket h join tetkik_numune n using (tetkik_numune_kodu)
-where h.raf = %s and h.pozisyon = %s and h.islem_zamani > now() - interval '24 hours'
-  and not exists (select from numune_hareket s where s.tetkik_numune_kodu = h.tetkik_numune_kodu
-      and s.numune_hareket_kodu > h.numune_hareket_kodu and s.raf is not null
-      and (s.raf, s.pozisyon) is distinct from (h.raf, h.pozisyon))
-order by h.islem_zamani desc, h.numune_hareket_kodu desc limit 1
-"""
-"""Barcode of the tube that was put into a rack (or tray) and position last, and has not been moved since."""
 _STEPS = """
 select is_adimi_kodu, adim_numarasi, istem_tetkik_kodu, tekrar_sirasi, durum from is_adimi
 where cihaz_kodu = %s and istem_tetkik_kodu = any(%s) and durum = any(%s) order by is_adimi_kodu for update
@@ -330,17 +321,3 @@ async def decide_doubt(work: Work, number: str, *, accepted: bool, reason: str) 
         raise NumuneError(errors.STEP_IS_CLOSED, step=number, state=state)
     if not accepted:
         await give_back(raw, moved)
-
-
-async def place_tube(work: Work, barcode: str, rack: str, position: str) -> None:
-    """A tube stands in a rack or tray: so a query by place finds it. Raises NumuneError: no such tube, not
-    allowed."""
-    work.actor.must(P.SPECIMEN_ACCEPT)
-    raw = await work.driver()
-    cursor = await raw.execute(
-        "insert into numune_hareket (tetkik_numune_kodu, islem, islem_zamani, kullanici_kodu, raf, pozisyon, kaynak) "
-        "select tetkik_numune_kodu, 'rafta', now(), %s, %s, %s, %s from tetkik_numune where barkod = %s",
-        [work.actor.user_id, rack, position, "raf", barcode],
-    )
-    if not cursor.rowcount:
-        raise NumuneError(errors.UNKNOWN_BARCODE, barcode=barcode)

@@ -67,7 +67,6 @@ _ACTIONS = {
     **{state.value: state.api for state in TubeState},
     "cihazda": "on_instrument",
     "alikot": "aliquot",
-    "rafta": "placed",
 }
 
 

@@ -17,6 +17,7 @@ from drivers.gateway.gateway import Gateway
 from drivers.gateway.line import LineSpec
 from drivers.messages import Query
 from lis_core.services.ingest import Ingest
+from lis_core.services.load_orders import LoadOrders
 from lis_core.services.routing import answer_query
 from lis_core.settings import ISTANBUL
 from lis_core.storage.database import Database
@@ -43,7 +44,14 @@ class House:
         self.folder = folder
         self.port = free_port()
         self.ingest = Ingest(database, lambda keys: self.gateway.confirmed(keys))
-        self.gateway = Gateway(folder, catalog, answer=self._answer, deliver=self.ingest.put, zone=ISTANBUL)
+        self.gateway = Gateway(
+            folder,
+            catalog,
+            answer=self._answer,
+            deliver=self.ingest.put,
+            zone=ISTANBUL,
+            loads=LoadOrders(database),
+        )
         self._task: asyncio.Task[None] | None = None
 
     async def _answer(self, line: str, query: Query) -> Sequence[Any]:

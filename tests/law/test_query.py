@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from lis_core.services.work_steps import place_tube
+from lis_core.services.loading import load_tube, unload
 from simulators.law_station import LawStation
 from simulators.segments import segment
 from tests.law.conftest import LawLab, fields, keeps_the_grammar, names, proves
@@ -104,7 +104,7 @@ async def test_a_tube_without_a_readable_barcode_is_found_by_its_rack(pair: Pair
     lab, station = pair
     tube = await lab.tube("GLU")
     async with lab.database.work(await lab.actor("teknisyen")) as work:
-        await place_tube(work, tube, "R0412", "3")
+        await load_tube(work, "law", tube, "R0412-3")
 
     rsp = await station.ask(kind="WOS_BY_RACK", rack="R0412", position="3", location="LINE1")
     await station.until(station.orders)
@@ -120,13 +120,19 @@ async def test_a_tube_without_a_readable_barcode_is_found_by_its_rack(pair: Pair
     assert fields(nothing, "ORC", 1) == ["DC"]
     assert [fields(nothing, "SAC", n)[0] for n in (3, 10, 11)] == ["", "R0412", "9"]
 
+    async with lab.database.work(await lab.actor("teknisyen")) as work:
+        await unload(work, "law", "R0412-3")
+    await station.ask(kind="WOS_BY_RACK", rack="R0412", position="3")
+    await station.until(lambda: len(station.orders()) == 3)
+    assert fields(station.orders()[2], "ORC", 1) == ["DC"]  # whoever stands there now, it is not the old tube
+
 
 @proves("LAB27-007", "LAW-F.34")
 async def test_a_tube_is_found_by_its_tray(pair: Pair) -> None:
     lab, station = pair
     tube = await lab.tube("UREA")
     async with lab.database.work(await lab.actor("teknisyen")) as work:
-        await place_tube(work, tube, "T07", "12")
+        await load_tube(work, "law", tube, "T07-12")
 
     rsp = await station.ask(kind="WOS_BY_TRAY", tray="T07", tray_position="12")
     await station.until(station.orders)

@@ -25,6 +25,7 @@ from lis_core.storage.tables.instruments import (
     Instrument,
     InstrumentTest,
     LineState,
+    LoadedOrder,
     LoadedTube,
     RawMessage,
 )
@@ -89,6 +90,7 @@ __all__ = [
     "LineTraffic",
     "LineTrial",
     "LineWatch",
+    "LoadedOrder",
     "LoadedTube",
     "LoginFailure",
     "Material",

@@ -205,3 +205,24 @@ class LoadedTube(Base):
     )
     loaded_at: Mapped[datetime] = moment("yukleme_zamani", "Konma zamani", server_default=text("now()"))
     taken_at: Mapped[datetime | None] = moment("kaldirma_zamani", "Alinma zamani; bos = duruyor")
+
+
+class LoadedOrder(Base):
+    """A test that an analyser was told of, unasked, for a tube of its load list, and has acknowledged."""
+
+    __tablename__ = "cihaz_yukleme_is"
+    __table_args__ = (
+        Index("ix_cihaz_yukleme_is_tetkik", "istem_tetkik_kodu"),
+        {"comment": "Yukleme listesindeki tup icin cihaza sorulmadan gonderilen is"},
+    )
+
+    load_id: Mapped[int] = mapped_column(
+        "cihaz_yukleme_kodu", ForeignKey("cihaz_yukleme.cihaz_yukleme_kodu"), primary_key=True, comment="Listedeki tup"
+    )
+    ordered_test_id: Mapped[int] = mapped_column(
+        "istem_tetkik_kodu", ForeignKey("istem_tetkik.istem_tetkik_kodu"), primary_key=True, comment="Istenen tetkik"
+    )
+    code: Mapped[str] = mapped_column("cihaza_giden_test_kodu", String(60), comment="Cihaza soylenen kod")
+    runs: Mapped[int] = mapped_column("kosu_sayisi", Integer, comment="Gonderilirken tetkigin kac kosusu vardi")
+    given_at: Mapped[datetime] = moment("verilme_zamani", "Cihazin aldigi zaman", server_default=text("now()"))
+    taken_back_at: Mapped[datetime | None] = moment("geri_alma_zamani", "Geri alindigi zaman; bos = cihazda")
