@@ -15,7 +15,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.access import needs
 from api.context import Db, context_of
 from api.screens import line_words
-from api.screens.line_form import DISTRIBUTION, OURS, check_work_line, line_form, line_of, options_of, whole, word
+from api.screens.line_form import (
+    DISTRIBUTION,
+    OURS,
+    PUSHING,
+    check_work_line,
+    line_form,
+    line_of,
+    options_of,
+    whole,
+    word,
+)
 from api.screens.shell import Screen, said, screen
 from drivers.definition import Catalog, Definition
 from drivers.law_reading import law_of
@@ -273,6 +283,7 @@ async def _facts(
         "gateways": gateways,
         "law": definition is not None and law_of(definition.file) is not None,
         "distribution": DISTRIBUTION,
+        "pushing": PUSHING if definition is not None and definition.pushes else {},
         "defaults": definition.link_options() if definition else {},
         "ports": sorted(port.device for port in comports()),
         "words": line_words,

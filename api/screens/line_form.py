@@ -30,9 +30,22 @@ from lis_core.storage.tables import Connection
 SERIAL_DEFAULTS = {"hiz": "9600", "veri": "8", "parite": "N", "dur": "1", "akis": ""}
 FOLDER_DEFAULTS = {"bekleme": "3", "aralik": "1", "desenler": "*"}
 OURS = frozenset(
-    (*SERIAL_DEFAULTS, *FOLDER_DEFAULTS, "ikinci", "hat", "parametre", "is_hatti", "is_dagitimi", "izinli", "tls")
+    (
+        *SERIAL_DEFAULTS,
+        *FOLDER_DEFAULTS,
+        "ikinci",
+        "hat",
+        "parametre",
+        "is_hatti",
+        "is_dagitimi",
+        "izinli",
+        "tls",
+        "yukleme_gonder",
+    )
 )
 """Settings of a line that this form knows; the others stay as they are."""
+PUSHING = {"": "tanımdaki gibi", "evet": "tüp okutulunca konumuyla gönderilir", "hayir": "gönderilmez"}
+"""Whether the work of a load list goes to an ASTM analyser unasked."""
 DISTRIBUTION = {"": "tanımdaki gibi", "sorgu": "cihaz sorunca", "yayin": "sorulmadan, istem gelince"}
 
 
@@ -75,6 +88,8 @@ class LineForm:
     """Networks that may connect; "" = those of the operator's settings, else everybody."""
     tls: str = ""
     """Name of the `[tls.*]` table of the operator's settings; "" = plain."""
+    pushing: str = ""
+    """One of PUSHING."""
 
     @property
     def remote(self) -> bool:
@@ -104,6 +119,7 @@ def line_form(
         dict(settings.get("hat", {})), parameters_of(definition, settings.get("parametre") or {}),
         str(settings.get("is_hatti", "")), str(settings.get("is_dagitimi", "")), line.active,
         gateways.get(line.gateway_id or 0, ""), _shown(settings.get("izinli") or ""), str(settings.get("tls") or ""),
+        {True: "evet", False: "hayir"}.get(settings.get("yukleme_gonder"), ""),  # type: ignore[arg-type]
     )  # fmt: skip
 
 
@@ -159,6 +175,8 @@ def line_of(form: FormData, definition: Definition | None) -> tuple[str, str, di
         settings["parametre"] = parameters
     if definition is not None and law_of(definition.file) is not None:
         settings |= _law(form)
+    if definition is not None and definition.pushes and (chosen := word(form, "yukleme_gonder")) in PUSHING and chosen:
+        settings["yukleme_gonder"] = chosen == "evet"
     return kind, address, settings
 
 
@@ -234,6 +252,8 @@ def _law(form: FormData) -> dict[str, Any]:
 
 def check_work_line(name: str, settings: Mapping[str, Any], gateway: str, lines: Sequence[LineForm]) -> None:
     """A LAW line's work goes over a line of the same instrument in the same house. Raises INVALID_INPUT."""
+    if gateway and settings.get("yukleme_gonder"):
+        raise _wrong("yükleme listesindeki işler uzak geçitteki bir hatta gönderilemez; tüpleri cihazdan girin")
     WorkTiming.of(dict(settings))
     wanted = settings.get("is_hatti")
     if not wanted or wanted == name:

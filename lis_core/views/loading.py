@@ -12,7 +12,9 @@ _LOADED = text("""
 select y.konum, y.barkod, i.numune_numarasi, y.yukleme_zamani, n.tup_kodu, n.numune_turu,
        coalesce(array_agg(k.tetkik_kisa_kodu order by k.tetkik_kisa_kodu)
                 filter (where t.tetkik_durumu = 'calisiyor' and t.calisan_cihaz_kodu = y.cihaz_kodu), '{}'),
-       count(*) filter (where s.cihaz_kodu = y.cihaz_kodu and s.sonuc_zamani >= y.yukleme_zamani)
+       count(*) filter (where s.cihaz_kodu = y.cihaz_kodu and s.sonuc_zamani >= y.yukleme_zamani),
+       count(*) filter (where exists (select from cihaz_yukleme_is g where g.cihaz_yukleme_kodu = y.cihaz_yukleme_kodu
+           and g.istem_tetkik_kodu = t.istem_tetkik_kodu and g.geri_alma_zamani is null))
 from cihaz_yukleme y
 join cihaz c using (cihaz_kodu)
 join barkod_kayit b using (barkod)
@@ -41,12 +43,15 @@ class LoadedLine:
     """Tests given to this analyser that have no result yet."""
     results: int
     """Results that came from it since the tube was put there."""
+    told: int
+    """Tests of which the analyser was told, unasked, and has acknowledged it."""
 
 
 async def loaded_tubes(session: AsyncSession, code: str) -> list[LoadedLine]:
     """What stands on this analyser now, by place: numbers first, as numbers. One query."""
     rows = (await session.execute(_LOADED, {"code": code})).all()
     lines = [
-        LoadedLine(row[0], row[1], row[2], row[3], row[4] or "", row[5] or "", tuple(row[6]), row[7]) for row in rows
+        LoadedLine(row[0], row[1], row[2], row[3], row[4] or "", row[5] or "", tuple(row[6]), row[7], row[8])
+        for row in rows
     ]
     return sorted(lines, key=lambda line: (not line.place.isdecimal(), line.place.zfill(20)))

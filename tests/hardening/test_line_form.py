@@ -1,11 +1,12 @@
-"""Who may connect, and the certificates of a line, as somebody types them."""
+"""Settings of a line as somebody types them: who may connect, certificates, what is sent unasked."""
 
 from __future__ import annotations
 
 import pytest
 from starlette.datastructures import FormData
 
-from api.screens.line_form import line_of
+from api.screens.line_form import check_work_line, line_of
+from drivers.definition import load_catalog
 from lis_core.domain.errors import NumuneError
 
 PLACE = {"tur": "tcp-sunucu", "adres": "0.0.0.0:5001"}
@@ -23,3 +24,12 @@ def test_what_cannot_be_meant_is_refused(wrong: dict[str, str]) -> None:
     """A file is never named on a screen: it names a table of the operator's settings."""
     with pytest.raises(NumuneError):
         line_of(FormData({**PLACE, **wrong}), None)
+
+
+def test_the_work_of_a_load_list_is_sent_where_somebody_says_so_and_not_over_a_broker() -> None:
+    generic = load_catalog().generic("astm")
+    _, _, settings = line_of(FormData({**PLACE, "yukleme_gonder": "evet"}), generic)
+    assert settings == {"yukleme_gonder": True}
+    assert line_of(FormData({**PLACE, "yukleme_gonder": ""}), generic)[2] == {}
+    with pytest.raises(NumuneError, match="uzak geçit"):
+        check_work_line("genel", settings, "ilce", [])
