@@ -296,7 +296,7 @@ class _Pen:
 
 def _per_specimen(query: Query, orders: Sequence[WorkOrder]) -> list[tuple[int, WorkOrder]]:
     """An order for each specimen asked, in the order asked; what we were not told about is unknown."""
-    if not query.specimens:
+    if not query.specimens or query.until:
         if orders:
             return list(enumerate(orders))
         return [] if query.everything else [(0, WorkOrder(specimen="", known=False))]

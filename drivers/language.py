@@ -237,6 +237,8 @@ class Query(_Part):
     specimen: Places = []
     separator: str = ""
     """Several identifiers in one component, separated by this."""
+    until: Places = []
+    """ASTM: the last identifier of a range whose first is `specimen`."""
     rack: Places = []
     position: Places = []
     tests: Places = []

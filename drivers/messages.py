@@ -65,6 +65,8 @@ class Query(msgspec.Struct, kw_only=True):
     specimens: list[str] = msgspec.field(default_factory=list)
     """As asked, in order; empty for "everything" or a query by rack or position."""
     everything: bool = False
+    until: str | None = None
+    """It asks for every tube from its one specimen to this one (E1394 ending range)."""
     cancels: bool = False
     """The instrument takes an earlier query back (Q-13 `A`): it wants no answer."""
     tests: list[str] = msgspec.field(default_factory=list)

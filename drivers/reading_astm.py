@@ -323,6 +323,7 @@ class _QueryReader:
         self._specimen = places_getter(query.specimen, syntax)
         self._rack = places_getter(query.rack, syntax)
         self._position = places_getter(query.position, syntax)
+        self._until = places_getter(query.until, syntax)
         self._tests = places_getter(query.tests or _on_query(file.test.places), syntax)
         self._cut = file.test.cut
         self._all_tests = compiled(query.all_tests).fullmatch
@@ -352,6 +353,8 @@ class _QueryReader:
             query.rack = query.rack or self._rack(at) or None
             query.position = query.position or self._position(at) or None
         at["Q"] = q
+        if len(query.specimens) == 1 and (last := self._until(at).strip()) != query.specimens[0]:
+            query.until = last or None
         query.echo |= echo
         return query
 

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from drivers.gateway.gateway import Gateway
 
 
+HEARTBEAT = b"\x04 \t\r\n"
+"""An EOT on a line that is quiet: some analysers say so every few seconds that they are there."""
 asks = re.compile(rb"(?:\A|[\r\n])[ 0-9]*[Qq]").search
 """Finds the beginning of a Q record."""
 
@@ -127,7 +129,7 @@ class AstmSession(asyncio.Protocol):
             self._book.note(f"Standart dışı, bu hatta kabul edildi: {event.what}")
         elif isinstance(event, TurnedAway):
             self._book.trouble("Disk yazılamadığı için cihaz beklemeye alındı.")
-        elif isinstance(event, Ignored) and len(event.data.strip()) > 0:
+        elif isinstance(event, Ignored) and event.data.strip(HEARTBEAT):
             self._book.trouble(f"Anlamsız {len(event.data)} bayt geldi; yok sayıldı.")
 
     def _store(self, frame: FrameReceived) -> None:

@@ -61,6 +61,15 @@ where t.tetkik_durumu = any(%s) and t.tetkik_kodu = any(%s) and n.numune_durumu 
 group by n.barkod order by 2, 3 limit %s
 """
 
+_BETWEEN = """
+select distinct b.barkod from barkod_kayit b
+join istem_tetkik t using (tetkik_istem_kodu)
+left join tetkik_numune n on n.tetkik_numune_kodu = b.tetkik_numune_kodu
+where b.barkod between %s and %s and length(b.barkod) = %s and t.tetkik_durumu = any(%s) and t.tetkik_kodu = any(%s)
+  and n.numune_durumu is distinct from 'ret'
+order by b.barkod limit %s
+"""
+
 _GIVEN = """
 update istem_tetkik as t
 set tetkik_durumu = 'calisiyor', durum_zamani = now(), surum = surum + 1, calisan_cihaz_kodu = %s,
@@ -100,6 +109,9 @@ async def _answer(database: Database, line: str, query: Query) -> list[WorkOrder
             texts = await _waiting(raw, known, instrument)
             known, sheets = await read_sheets(work, raw, texts)
         runs = {mapping.test_id: mapping for mapping in known.mapping(instrument.id).values() if mapping.outgoing}
+        if query.until and len(texts) == 1:
+            texts = await _between(raw, texts[0], query.until, list(runs)) or texts
+            known, sheets = await read_sheets(work, raw, texts)
         orders: list[WorkOrder] = []
         given: dict[int, tuple[Sheet, WorkTest]] = {}
         for text in texts:
@@ -107,6 +119,8 @@ async def _answer(database: Database, line: str, query: Query) -> list[WorkOrder
             order, tests = offer(text, sheet, instrument.id, runs, query, work.now)
             orders.append(order)
             given |= {ordered.id: (sheet, test) for ordered, test in tests if sheet is not None}
+        if query.until:
+            orders = [order for order in orders if order.tests] or orders[:1]
         record_given(
             work, instrument, query, {text: sheets[text].tubes[text] for text in texts if text in sheets}, given
         )
@@ -169,6 +183,14 @@ async def _waiting(raw: psycopg.AsyncConnection[Any], known: Catalog, instrument
     """Barcodes of received tubes with work for this instrument, urgent first, then oldest."""
     tests = [mapping.test_id for mapping in known.mapping(instrument.id).values() if mapping.outgoing]
     rows = await raw.execute(_WAITING, [PENDING_STATES, tests, MOST_AT_ONCE])
+    return [row[0] for row in await rows.fetchall()]
+
+
+async def _between(raw: psycopg.AsyncConnection[Any], first: str, last: str, tests: list[int]) -> list[str]:
+    """Barcodes of a range that have work for an instrument, in their order. Only numbers of one length are a range."""
+    if not (first.isdecimal() and last.isdecimal() and len(first) == len(last)):
+        return []
+    rows = await raw.execute(_BETWEEN, [first, last, len(first), PENDING_STATES, tests, MOST_AT_ONCE])
     return [row[0] for row in await rows.fetchall()]
 
 

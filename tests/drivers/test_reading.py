@@ -229,6 +229,14 @@ def test_query_for_everything_and_a_query_taken_back(catalog: Catalog) -> None:
     assert cancelled.cancels and cancelled.specimens == ["1001"]
 
 
+def test_query_for_a_range_names_its_last_tube(catalog: Catalog) -> None:
+    (query,) = generic(catalog, HEADER, "Q|1|^26000140|^26000149|ALL||||||||O", "L|1|N").queries
+    assert (query.specimens, query.until) == (["26000140"], "26000149")
+    for one in ("Q|1|^1001||ALL", "Q|1|^1001|^1001|ALL", r"Q|1|^1001\1002|^1009|ALL", "Q|1|^ALL|^1009|ALL"):
+        (query,) = generic(catalog, HEADER, one, "L|1|N").queries
+        assert query.until is None, one
+
+
 def test_query_that_names_tests(catalog: Catalog) -> None:
     (query,) = generic(catalog, HEADER, r"Q|1|^1001||^^^040^PT\^^^050^APTT|0", "L|1|N").queries
 

@@ -197,3 +197,17 @@ async def test_two_peers_that_call_at_the_same_moment_are_never_mixed(
         (number, 2, 2) for number in numbers
     ]
     await second.stop()
+
+
+async def test_an_analyser_that_says_eot_every_few_seconds_is_no_trouble(house: House) -> None:
+    """The heartbeat of some analysers: it is answered by nothing, and nobody is told of a fault."""
+    [number] = place_orders(house.database.url, 1)
+    wire = await Wire.to(house.port)
+    await wire.send(EOT + EOT)
+    await wire.session(*frames_of(message_records(number, RESULTS)))
+    await wire.send(EOT + b"?")
+    await house.settled()
+    assert [(row.sonuc, row.tetkik) for row in await house.rows(ONCE)] == [(2, 2)]
+    while not house.book.status.errors:
+        await asyncio.sleep(0.01)
+    assert house.book.status.errors == 1 and "Anlamsız" in house.book.status.last_error  # the question mark

@@ -25,6 +25,8 @@ REMARKS = {
     "LAW-F.19": "Yayın kipinde istem, numune gelmeden gönderilir; tetkik çalışıyor sayılmaz.",
     "LAB27-008": "İzolat QPD-9'da aranır; alan profilin açık noktasıdır, hatta doğrulanmalıdır.",
     "LAW-F.46": "Eşlenmemiş tetkik gönderilmez, bekleyen tetkikler listesinde kalır.",
+    "LAW-F.59": "İptal edilemeyen adımın sonucu bağlanır. İptal edilmiş adımınki alınır (AA) ama bağlanmaz: eşleşmeyenlerde "
+    "bir kişiyi bekler.",
     "LAB27-001": "Çözümleyicinin davranışı: simülatörle gösterilir.",
 }
 

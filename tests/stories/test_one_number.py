@@ -190,3 +190,23 @@ async def test_urgent_tubes_come_first_when_an_analyser_asks_for_everything(labo
     answers = await answer_query(laboratory.database, "biyokimya", Query(everything=True))
     asked = [answer.specimen for answer in answers]
     assert asked.index(urgent.specimens[0].barcode) < asked.index(routine.specimens[0].barcode)
+
+
+async def test_a_query_for_a_range_is_answered_for_every_tube_in_it_that_has_work(laboratory: Laboratory) -> None:
+    from drivers.messages import Query
+    from lis_core.services.routing import answer_query
+
+    orders = [await laboratory.order(tests) for tests in (["GLU"], ["CBC"], ["GLU"], ["GLU"])]
+    for order in orders[:3]:
+        await laboratory.receives(order)
+    first, blood, third, beyond = (order.number for order in orders)
+    query = Query(specimens=[first], until=third)
+    answers = await answer_query(laboratory.database, "biyokimya", query)
+    assert [answer.specimen for answer in answers] == [first, third], "no work for the blood count, none behind the end"
+    assert all(answer.tests for answer in answers)
+    generic = laboratory.house.gateway.catalog.generic("astm")
+    [message] = laboratory.house.gateway.write(generic, query, answers)
+    assert [line.split(b"|")[2].decode() for line in message.split(b"\r") if line[:2] == b"O|"] == [first, third]
+    assert (await laboratory.states(beyond))["GLU"] != "calisiyor"
+    [nothing] = await answer_query(laboratory.database, "biyokimya", Query(specimens=[blood], until=blood[:-1]))
+    assert not nothing.tests
