@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 from pathlib import Path
 from typing import Any
 
 import pytest
+from openpyxl import Workbook
 
-from drivers.definition import Catalog
+from drivers.definition import Catalog, load_catalog
 from drivers.gateway.folder_line import file_key
 from drivers.gateway.line import LineSpec
 from lis_core.storage.database import Database
@@ -154,6 +156,71 @@ async def test_astm_records_in_files(lab: Database, tmp_path: Path, folder: Path
     (folder / "cikti.txt").write_text(one.format("26000145") + one.format("26000152"))
     await moved(folder, "cikti.txt")
     assert len(await raw_messages(house)) == 2
+    await house.stop()
+
+
+PRINTED_XML = """
+key = "deneme-xml"
+revision = 1
+maker = "Deneme"
+model = "D"
+family = "urine"
+protocol = "metin"
+source = "hand-written"
+standing = "simulated"
+directions = ["results"]
+links = ["file"]
+[text]
+xml = true
+unknown = "ignore"
+[[text.rule]]
+path = 'SA'
+take = { specimen = "@ID" }
+as = "above"
+begins = true
+[[text.rule]]
+path = 'SA/AR'
+take = { test = "@Key", value = "text" }
+as = "results"
+"""
+
+
+def worksheet(specimen: str) -> bytes:
+    book, out = Workbook(), io.BytesIO()
+    for row in (["Barkod", "Test", "Sonuç"], [specimen, "GLU", 5.2], [specimen, "CRP", "<0.6"]):
+        book.active.append(row)
+    book.save(out)
+    return out.getvalue()
+
+
+async def test_worksheets_and_xml_written_slowly_and_twice(lab: Database, tmp_path: Path, folder: Path) -> None:
+    """The half of them that lies there for a moment is never read; the copy of tomorrow morning is no second result."""
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t" / "deneme-xml.toml").write_text(PRINTED_XML, encoding="utf-8")
+    catalog, other = load_catalog(tmp_path / "t"), tmp_path / "xml"
+    other.mkdir()
+    house = House(lab, tmp_path / "spool", catalog)
+    xml_line = LineSpec("hormon", "klasor", "metin", str(other), "deneme-xml", {"bekleme": 0.4, "aralik": 0.05})
+    await house.start(spec(folder, bekleme=0.4), xml_line)
+    xml = b'<SA ID="26000152"><AR Key="WBC">7</AR><AR Key="GLU">[none]</AR></SA>'
+    assert catalog.get("deneme-xml").read(xml[:40]).observations == [], "half an XML is none"
+    files = {folder / "liste.xlsx": worksheet("26000145"), other / "idrar.xml": xml}
+    for path, content in files.items():
+        path.write_bytes(content[: len(content) // 2])
+    await asyncio.sleep(0.2)
+    assert await raw_messages(house) == []
+    for path, content in files.items():
+        path.write_bytes(content)
+    for path, content in files.items():
+        await moved(path.parent, path.name)
+        path.with_stem("kopya").write_bytes(content)
+        await moved(path.parent, path.with_stem("kopya").name)
+    messages = await raw_messages(house)
+    assert sorted(bytes(row.icerik) for row in messages) == sorted(files.values())
+    held = await house.rows("select icerik->>'specimen' as tup, icerik->>'test' as test from eslesmeyen_sonuc")
+    assert sorted((row.tup, row.test) for row in held) == [
+        ("26000145", "CRP"), ("26000145", "GLU"), ("26000152", "GLU"), ("26000152", "WBC"),
+    ]  # fmt: skip
     await house.stop()
 
 
