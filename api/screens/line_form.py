@@ -269,7 +269,7 @@ def _serial(form: FormData) -> dict[str, Any]:
     speed = whole(word(form, "hiz") or "9600", "hız", 4_000_000)
     allowed = {
         "veri": ("7", "8"),
-        "parite": ("N", "E", "O"),
+        "parite": ("N", "E", "O", "M", "S"),
         "dur": ("1", "1.5", "2"),
         "akis": ("", "xonxoff", "rtscts", "dsrdtr"),
     }

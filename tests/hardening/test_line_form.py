@@ -7,6 +7,7 @@ from starlette.datastructures import FormData
 
 from api.screens.line_form import check_work_line, line_of
 from drivers.definition import load_catalog
+from drivers.links.endpoints import serial_options
 from lis_core.domain.errors import NumuneError
 
 PLACE = {"tur": "tcp-sunucu", "adres": "0.0.0.0:5001"}
@@ -33,3 +34,9 @@ def test_the_work_of_a_load_list_is_sent_where_somebody_says_so_and_not_over_a_b
     assert line_of(FormData({**PLACE, "yukleme_gonder": ""}), generic)[2] == {}
     with pytest.raises(NumuneError, match="uzak geçit"):
         check_work_line("genel", settings, "ilce", [])
+
+
+@pytest.mark.parametrize("parity", ["N", "E", "O", "M", "S"])
+def test_every_parity_that_a_port_has_can_be_chosen(parity: str) -> None:
+    _, _, settings = line_of(FormData({"tur": "seri", "adres": "/dev/ttyUSB0", "parite": parity}), None)
+    assert serial_options(settings)["parity"] == parity
