@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import psutil
 import psycopg
@@ -18,6 +19,7 @@ from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 from lis_core.services import passwords
+from lis_core.storage import roles
 from lis_core.storage.database import Database
 from lis_core.storage.embedded import EmbeddedServer
 from lis_core.storage.migrate import upgrade
@@ -176,25 +178,54 @@ def lab_template(pg_server: str, pg_template: str) -> str:
 DEMO_PASSWORD = "Deneme-Parola-1"
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "administrator(why): the database is reached by whoever rules it, not by the running program"
+    )
+
+
+class ProgramsDatabase(Database):
+    """The database as the running program reaches it (decision 0087): what it has no right to fails in every test.
+
+    `administrator`: the same one for whoever rules it, with which a story looks at rows and bends them.
+    """
+
+    def __init__(self, administrator: str) -> None:
+        super().__init__(_as_the_program(administrator), pool_size=5)
+        self.administrator = administrator
+
+
+def _as_the_program(url: str) -> str:
+    """The URL for the program's role. A server of one's own may ask for its password, so there it is taken over."""
+    if not os.environ.get("NUMUNE_TEST_DATABASE_URL"):
+        return roles.url_as(url, roles.APPLICATION)
+    return f"{url}{'&' if '?' in url else '?'}{urlencode({'options': f'-c role={roles.APPLICATION}'})}"
+
+
+def _rules(request: pytest.FixtureRequest) -> bool:
+    return request.node.get_closest_marker("administrator") is not None
+
+
 @pytest.fixture
-async def database(pg_server: str, pg_template: str) -> AsyncIterator[Database]:
+async def database(request: pytest.FixtureRequest, pg_server: str, pg_template: str) -> AsyncIterator[Database]:
     """A fresh, empty, migrated database."""
-    async for database in _copy(pg_server, pg_template):
+    async for database in _copy(pg_server, pg_template, administrator=_rules(request)):
         yield database
 
 
 @pytest.fixture
-async def lab(pg_server: str, lab_template: str) -> AsyncIterator[Database]:
+async def lab(request: pytest.FixtureRequest, pg_server: str, lab_template: str) -> AsyncIterator[Database]:
     """A fresh copy of the demonstration laboratory."""
-    async for database in _copy(pg_server, lab_template):
+    async for database in _copy(pg_server, lab_template, administrator=_rules(request)):
         yield database
 
 
-async def _copy(server: str, template: str) -> AsyncIterator[Database]:
+async def _copy(server: str, template: str, *, administrator: bool = False) -> AsyncIterator[Database]:
     name = f"deneme_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"create database {name} template {template} strategy file_copy")  # files, not their log
-    database = Database(_sibling(server, name), pool_size=5)
+    url = _sibling(server, name)
+    database = Database(url, pool_size=5) if administrator else ProgramsDatabase(url)
     try:
         yield database
     finally:

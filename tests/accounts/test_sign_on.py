@@ -260,6 +260,7 @@ async def test_the_second_factor_is_asked_unless_the_provider_asked_for_one(
         assert browser.at == place
 
 
+@pytest.mark.administrator("a row that the program never deletes is taken away by hand")
 async def test_who_is_on_leave_or_closed_does_not_come_in_that_way_either(house: House) -> None:
     await linked(house)
     number = await house.user_id("teknisyen")

@@ -16,7 +16,7 @@ from lis_core.domain.identity import synthetic_tc
 from lis_core.services.ingest_batch import apply_batch
 from lis_core.settings import Settings
 from lis_core.storage.database import Database
-from tests.conftest import DEMO_PASSWORD
+from tests.conftest import DEMO_PASSWORD, ProgramsDatabase
 from tests.ingest.conftest import message, result
 
 BASE = "http://numune.test"
@@ -30,6 +30,7 @@ class Clinic:
         self.app = app
         self.database = database
         self._clients: dict[str, httpx.AsyncClient] = {}
+        self._hand: Database | None = None
 
     def anonymous(self, **headers: str) -> httpx.AsyncClient:
         """Somebody who has not signed in. Close it, or use it as a context."""
@@ -49,6 +50,8 @@ class Clinic:
     async def close(self) -> None:
         for client in self._clients.values():
             await client.aclose()
+        if self._hand is not None:
+            await self._hand.close()
 
     async def place(self, *tests: str, by: str = "hekim", **order: Any) -> dict[str, Any]:
         """An order; the answer of the interface."""
@@ -95,9 +98,16 @@ class Clinic:
                 answer = await self.decide(deed, result_id, by, reason="deneme")
                 assert answer.status_code == 200, answer.text
 
+    @property
+    def by_hand(self) -> Database:
+        """The database for whoever rules it."""
+        if self._hand is None and isinstance(self.database, ProgramsDatabase):
+            self._hand = Database(self.database.administrator, pool_size=1)
+        return self._hand or self.database
+
     async def sql(self, statement: str, **values: Any) -> list[Any]:
-        """Rows straight from the database (the statement is committed)."""
-        async with self.database.engine.begin() as connection:
+        """Rows straight from the database, by whoever rules it (the statement is committed)."""
+        async with self.by_hand.engine.begin() as connection:
             answer = await connection.execute(text(statement), values)
             return list(answer.all()) if answer.returns_rows else []
 

@@ -66,7 +66,7 @@ async def filled(clinic: Clinic, payload: str) -> set[str]:
         if kind == "jsonb" and (table, column) not in JSON_OF_PEOPLE:
             continue
         with contextlib.suppress(Exception):  # a check or a key of the database: nobody can fill it so
-            async with clinic.database.engine.begin() as connection:
+            async with clinic.by_hand.engine.begin() as connection:
                 await connection.exec_driver_sql("set local session_replication_role = replica")
                 done = await connection.execute(text(f"update {table} set {column} = {value}"), {"x": payload})
             if done.rowcount:

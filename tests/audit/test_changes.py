@@ -46,7 +46,7 @@ async def watch(clinic: Clinic) -> None:
     """From now on each statement that changes a table notes its transaction."""
     await clinic.sql("create table degisiklik (islem xid, tablo text, ne text)")
     await clinic.sql(
-        "create function degisti() returns trigger language plpgsql as $$ begin if exists (select from yeni_ya_da_eski) then "
+        "create function degisti() returns trigger language plpgsql security definer as $$ begin if exists (select from yeni_ya_da_eski) then "
         "insert into degisiklik values (pg_current_xact_id()::xid, tg_table_name, tg_op); end if; return null; end $$"
     )
     tables = await clinic.sql(

@@ -122,6 +122,7 @@ async def test_3_nothing_leaves_before_clinical_approval(laboratory: Laboratory)
     assert await laboratory.value("select count(*) from giden_kutusu where konu = 'hbys.sonuc'") == 0
 
 
+@pytest.mark.administrator("the guards of the database hold against whoever has every right")
 async def test_4_the_raw_message_stays_verbatim_and_can_be_replayed(laboratory: Laboratory) -> None:
     number, result_id = await resulted(laboratory)
     [run] = await laboratory.runs(number, "GLU")
@@ -146,6 +147,7 @@ async def test_4_the_raw_message_stays_verbatim_and_can_be_replayed(laboratory: 
     assert result_id == run.tetkik_sonuc_kodu
 
 
+@pytest.mark.administrator("the guards of the database hold against whoever has every right")
 async def test_5_a_bent_audit_is_found_and_named(laboratory: Laboratory) -> None:
     """Nobody can change or delete a row; whoever switches the guards off as the database's owner is found out."""
     number, result_id = await resulted(laboratory)
@@ -167,6 +169,7 @@ async def test_5_a_bent_audit_is_found_and_named(laboratory: Laboratory) -> None
     assert number
 
 
+@pytest.mark.administrator("the guards of the database hold against whoever has every right")
 async def test_6_corrections_never_overwrite(laboratory: Laboratory) -> None:
     number, first = await resulted(laboratory, "92")
     for attack in (

@@ -182,6 +182,7 @@ async def test_every_change_is_in_the_audit_with_before_and_after(house: House) 
     assert await steps.chain_problems(house.database) == []
 
 
+@pytest.mark.administrator("the trigger refuses even whoever has the right")
 async def test_nothing_of_it_can_be_deleted(house: House) -> None:
     for table in ("yetki_kaydi", "grup_uyeligi"):
         with pytest.raises(IntegrityError) as refused:

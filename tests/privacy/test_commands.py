@@ -14,6 +14,8 @@ from lis_core.cli import doctor
 from lis_core.storage.database import Database
 from tests.services import steps
 
+pytestmark = pytest.mark.administrator("`numune audit` and `numune privacy` are given the owner's address")
+
 
 @pytest.fixture
 def at_home(lab: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -72,6 +72,7 @@ async def test_a_message_that_was_never_answered_is_not_sent_empty(clinic: Clini
 
 
 @pytest.mark.parametrize(("state", "emptied"), [("yanitlandi", 1), ("bekliyor", 0)])
+@pytest.mark.administrator("rules of retention are the owner's, `numune privacy` is given his address")
 async def test_old_messages_are_emptied_by_rule_and_waiting_ones_are_not(
     clinic: Clinic,  # noqa: F811
     state: str,

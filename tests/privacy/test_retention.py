@@ -151,6 +151,7 @@ async def test_nobody_is_erased_while_the_laboratory_still_works_for_him(clinic:
             await retention.erase_identity(work, patient, "başvuru")
 
 
+@pytest.mark.administrator("rules of retention are the owner's, `numune privacy` is given his address")
 async def test_old_bytes_go_only_where_a_rule_in_force_says_so(clinic: Clinic) -> None:
     await measured(clinic)
     manager = await steps.user(clinic.database, "yonetici")
@@ -176,6 +177,7 @@ async def test_old_bytes_go_only_where_a_rule_in_force_says_so(clinic: Clinic) -
     assert (facts["tur"], facts["satir"]) == ("ham_mesaj", 1)
 
 
+@pytest.mark.administrator("rules of retention are the owner's, `numune privacy` is given his address")
 async def test_a_rule_ends_the_one_before_it_and_needs_a_basis(clinic: Clinic) -> None:
     manager = await steps.user(clinic.database, "yonetici")
     async with clinic.database.work(manager) as work:
@@ -190,6 +192,7 @@ async def test_a_rule_ends_the_one_before_it_and_needs_a_basis(clinic: Clinic) -
                 await retention.save_rule(work, kind, days, basis, day)
 
 
+@pytest.mark.administrator("rules of retention are the owner's, `numune privacy` is given his address")
 async def test_patients_whose_time_is_over_lose_their_name_by_rule(clinic: Clinic) -> None:
     _, patient = await measured(clinic, family_name="Eskimiş")
     await clinic.sql("update hasta set kayit_zamani = now() - interval '9000 days' where hasta_kodu = :p", p=patient)

@@ -13,6 +13,7 @@ from lis_core.storage.database import Database
 from tests.conftest import _sibling
 
 
+@pytest.mark.administrator("`numune db` is given the owner's address")
 async def test_a_backup_restores_into_an_empty_database_with_its_audit(
     lab: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -41,6 +42,7 @@ async def test_a_backup_restores_into_an_empty_database_with_its_audit(
             connection.execute("drop database geri_yuklenen with (force)")
 
 
+@pytest.mark.administrator("`numune db` is given the owner's address")
 async def test_the_hand_over_has_the_data_the_dictionary_and_the_counts(
     lab: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
