@@ -33,7 +33,7 @@ from lis_core.storage.tables import (
     User,
 )
 from lis_core.storage.tables.results import ApprovalKind
-from lis_core.views.privacy import Access, open_record, without_identity
+from lis_core.views.privacy import Access, numbers_in_part, open_record, sees_numbers, without_identity
 from lis_core.views.seeing import Eyes, Sight, about_order
 
 
@@ -258,8 +258,11 @@ async def order_view(
         emergency=access.emergency,
     )
     patient = patient_line(order.patient, order.ordered_at)
-    if not access.identity and permission not in ON_PAPER:
-        patient = without_identity(patient, order.patient.hidden_number)
+    if permission not in ON_PAPER:
+        if not access.identity:
+            patient = without_identity(patient, order.patient.hidden_number)
+        elif not sees_numbers(sight.actor, about_order(order), access):
+            patient = numbers_in_part(patient)
     return OrderView(
         id=order.id,
         number=order.number,

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from lis_core.domain.permissions import P
 from lis_core.domain.turkish import search_key
+from lis_core.services.audit import viewed
 from lis_core.settings import ISTANBUL
 from lis_core.storage.tables import Order, Patient
 from lis_core.views.order_view import PatientLine, patient_line
@@ -24,23 +25,31 @@ async def find_patients(session: AsyncSession, sight: Sight, text: str, limit: i
 
     A full number finds anybody, for a first order. By name a clinician finds only patients with an order of his own
     or of his unit: he has no business with the others. Merged records are left out. Ages are of today.
+
+    Whoever is found by his number stands in the audit: trying numbers to learn who they are leaves a row each time.
     """
     words = search_key(text).split()
     if not words or not sight.actor.may(P.PATIENT_VIEW):
         return []
     if "".join(words).isdigit():
         number = "".join(words)
-        return await _find(session, [or_(Patient.tc == number, Patient.hospital_id == number)], limit)
+        return await _by_number(session, sight, or_(Patient.tc == number, Patient.hospital_id == number), limit)
     if len("".join(words)) < SHORTEST:
         return []
     business = [FOUND_BY_NAME, *([] if sight.actor.rights.unlimited(P.PATIENT_VIEW) else [_own_patient(sight)])]
     whole = text.strip()
-    numbered = await _find(session, [or_(Patient.foreign_id == whole, Patient.hospital_id == whole)], limit)
+    numbered = await _by_number(session, sight, or_(Patient.foreign_id == whole, Patient.hospital_id == whole), limit)
     first, rest = words[0], [_name_holds(word) for word in words[1:6]]
     named = await _find(session, [_name_begins(first), *rest, *business], limit)
     if not named:  # a second given name: no index helps, so only where nothing else was found
         named = await _find(session, [_name_holds(first), *rest, *business], limit)
     return [*numbered, *(line for line in named if line not in numbered)][:limit]
+
+
+async def _by_number(session: AsyncSession, sight: Sight, which: ColumnElement[bool], limit: int) -> list[PatientLine]:
+    found = await _find(session, [which], limit)
+    viewed(sight.actor, patients=[line.id for line in found])
+    return found
 
 
 async def _find(session: AsyncSession, which: list[ColumnElement[bool]], limit: int) -> list[PatientLine]:

@@ -36,7 +36,7 @@ from lis_core.storage.tables import (
     WorkGroup,
 )
 from lis_core.views.picture_shapes import Decision, PastValue, Picture, Reason, Related, Row, Run, TubeLine
-from lis_core.views.privacy import HIDDEN_WORD, open_record
+from lis_core.views.privacy import HIDDEN_WORD, mask_tc, open_record, sees_numbers
 from lis_core.views.seeing import Sight
 from lis_core.views.signs import signs_of
 from lis_core.views.timeline import timeline
@@ -83,6 +83,8 @@ async def _open(session: AsyncSession, sight: Sight, picture: Picture) -> None:
     if not access.identity:
         picture.given_name, picture.family_name = HIDDEN_WORD, picture.hidden_number or ""
         picture.tc = None
+    elif not sees_numbers(sight.actor, _about(picture), access):
+        picture.tc = mask_tc(picture.tc)
 
 
 def _about(picture: Picture) -> About:

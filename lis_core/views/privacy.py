@@ -121,7 +121,19 @@ async def open_emergency(session: AsyncSession, actor: Actor, patient_id: int) -
     return found
 
 
+def sees_numbers(actor: Actor, about: About, access: Access) -> bool:
+    """Whether a record shows the whole identity numbers: to whoever has business with the person (`hasta.gor`), and in
+    an emergency, where the right patient must be made sure of. Others know him by name, age and order number."""
+    return access.emergency is not None or actor.may(P.PATIENT_VIEW, about)
+
+
 Line = TypeVar("Line")
+
+
+def numbers_in_part(line: Line) -> Line:
+    """A patient's line with his numbers as lists show them."""
+    numbers = {name: mask_tc(getattr(line, name)) for name in ("tc", "foreign_id", "hospital_id")}
+    return replace(line, **numbers)  # type: ignore[type-var]
 
 
 def without_identity(line: Line, number: str | None) -> Line:
