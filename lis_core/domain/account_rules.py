@@ -22,6 +22,8 @@ class AccountRules:
     """So many last passwords cannot come back."""
     parola_omru_gun: int = 0
     """Days after which a password must be changed; 0 = never (what the common advice is today)."""
+    yasak_parolalar: str = ""
+    """File with passwords that everybody knows (`services.known_passwords`); empty = none."""
     oturum_saat: int = 12
     """A session ends after so many hours, used or not: a working day."""
     bosta_dakika: int = 60

@@ -2,7 +2,8 @@
 
 The words are our own list of what Turkish and English speakers choose; a password that is nothing but such words,
 keyboard runs, repeated signs and numbers is refused however long it is. There is no rule about kinds of characters:
-such rules make passwords worse.
+such rules make passwords worse. A list of passwords that are known to everybody is the institution's to give
+(`services.known_passwords`).
 """
 
 from __future__ import annotations
@@ -33,7 +34,15 @@ dragon monkey shadow sunshine princess football baseball superman batman pokemon
 qwerty qwertz azerty computer bilgisayar internet google facebook instagram microsoft windows apple samsung nokia
 bismillah allah islam hersey hicbirsey kimse anahtar kilit kapi ev araba
 """
-_RUNS = ("abcdefghijklmnopqrstuvwxyz", "qwertyuiopgu", "asdfghjklsi", "zxcvbnmoc", "0123456789012345678901234567890")
+_RUNS = (
+    "abcdefghijklmnopqrstuvwxyz", "qwertyuiopgu", "asdfghjklsi", "zxcvbnmoc", "0123456789012345678901234567890",
+    # the rows of the Turkish F keyboard
+    "fggiodrnhpqw", "uieautkmlysx", "jovcczsb",
+    # down the columns, and to and fro between two rows: "1qaz2wsx3edc", "q1w2e3r4t5y6"
+    "1qaz", "2wsx", "3edc", "4rfv", "5tgb", "6yhn", "7ujm", "8ik", "9ol",
+    "1q2w3e4r5t6y7u8i9o0p", "q1w2e3r4t5y6u7i8o9p0", "qawsedrftgyhujikolp", "aqswdefrgthyjukilo", "azsxdcfvgbhnjmk",
+    "zaxscdvfbgnhmj",
+)  # fmt: skip
 _LEET_DIGITS = str.maketrans("013457", "oieast")
 _LEET_SIGNS = str.maketrans("@$!", "asi")
 _LEAST_DISTINCT = 5

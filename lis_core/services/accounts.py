@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 
@@ -12,6 +13,7 @@ from lis_core.domain.account_rules import AccountRules
 from lis_core.domain.errors import NumuneError
 from lis_core.domain.password_rules import password_problem
 from lis_core.services.devices import forget_devices
+from lis_core.services.known_passwords import known_problem
 from lis_core.services.passwords import CLOSED, hash_password, password_fits
 from lis_core.services.permissions import somebody_gives
 from lis_core.services.second_factor import readable_code
@@ -26,10 +28,11 @@ USERNAME = re.compile(r"[a-z0-9][a-z0-9._-]{1,58}[a-z0-9]")
 
 
 async def check_new_password(work: Work, user: User, password: str, rules: AccountRules) -> None:
-    """Raises PASSWORD_REFUSED for a weak, personal or former password."""
+    """Raises PASSWORD_REFUSED for a weak, personal, commonly known or former password."""
     problem = password_problem(
         password, least=rules.parola_en_az, personal=(user.username, user.given_name, user.family_name)
     )
+    problem = problem or await asyncio.to_thread(known_problem, rules.yasak_parolalar, password)
     if problem is None:
         for old in await old_digests(work.session, user, max(1, rules.parola_gecmis)):
             if await password_fits(password, old):

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from argon2 import PasswordHasher, extract_parameters
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lis_core.domain.account_rules import AccountRules
 from lis_core.domain.password_rules import password_problem
 from lis_core.services import passwords
+from lis_core.services.known_passwords import LISTED, NOT_READ, known_problem
 from tests.accounts.conftest import GOOD, OTHER, Browser, House
 from tests.conftest import DEMO_PASSWORD
 
@@ -24,6 +30,10 @@ from tests.conftest import DEMO_PASSWORD
         ("qwertyuiop12", "yaygın"),
         ("Galatasaray1905", "yaygın"),
         ("hastane-laboratuvar", "yaygın"),
+        ("1qaz2wsx3edc", "yaygın"),
+        ("zaq1xsw2CDE3", "yaygın"),
+        ("1q2w3e4r5t6y", "yaygın"),
+        ("uieautkmlys1", "yaygın"),
         ("abababababab", "yineleniyor"),
         ("a" * 201, "en çok"),
         ("ayse.yilmaz-kahve", "adınızı"),
@@ -33,6 +43,49 @@ from tests.conftest import DEMO_PASSWORD
 def test_what_a_guesser_tries_first_is_refused(password: str, told: str) -> None:
     problem = password_problem(password, least=12, personal=("ayse.yilmaz", "Ayşe", "Yılmaz"))
     assert problem is not None and told in problem
+
+
+WORDS = ["needforspeed", "Galata-Köprüsü-1", "christopher1", "leavemealone", "İstiklal-Caddesi"]
+
+
+def digest_list(passwords: list[str]) -> bytes:
+    """As the known services give it out: sorted digests with counts."""
+    digests = sorted(hashlib.sha1(word.encode(), usedforsecurity=False).hexdigest().upper() for word in passwords)
+    return "".join(f"{digest}:{n % 1400 + 1}\r\n" for n, digest in enumerate(digests)).encode()
+
+
+@given(st.lists(st.text(max_size=8), min_size=1, max_size=40, unique=True), st.text(max_size=8), st.booleans())
+def test_a_password_is_found_in_a_sorted_list_wherever_it_stands(listed: list[str], other: str, last: bool) -> None:
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(digest_list(listed)[: None if last else -2])
+        file.flush()
+        assert [known_problem(file.name, word) for word in listed] == [LISTED] * len(listed)
+        assert known_problem(file.name, other) == (LISTED if other in listed else None)
+
+
+def test_a_list_of_words_is_compared_as_people_type_them(tmp_path: Path) -> None:
+    file = tmp_path / "yaygin.txt"
+    file.write_text("\n".join(WORDS), encoding="utf-8")
+    for word in (*WORDS, "NeedForSpeed", "galata-koprusu-1"):
+        assert known_problem(str(file), word) == LISTED, word
+    assert known_problem(str(file), "needforspeed-ve-cay") is None
+    assert known_problem("", "needforspeed") is None
+
+
+async def test_what_everybody_knows_is_refused_where_the_institution_has_a_list(
+    make: Callable[..., House], tmp_path: Path
+) -> None:
+    file = tmp_path / "yasak.txt"
+    file.write_bytes(digest_list(WORDS))
+    browser = await make(yasak_parolalar=str(file)).signed_in("teknisyen")
+    for word, told in (("needforspeed", LISTED), ("İstiklal-Caddesi", LISTED), (GOOD, "Parolanız değişti")):
+        await browser.get("/hesabim")
+        await browser.post("/hesabim/parola", parola=DEMO_PASSWORD, yeni=word, yineleme=word)
+        assert told in browser.page, word
+    file.unlink()  # a rule that cannot be asked lets nothing through
+    await browser.get("/hesabim")
+    await browser.post("/hesabim/parola", parola=GOOD, yeni=OTHER, yineleme=OTHER)
+    assert NOT_READ in browser.page
 
 
 @pytest.mark.parametrize(
