@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 from typing import Any
 
 import httpx
@@ -15,6 +16,7 @@ import pypdf
 import pytest
 from fastapi.routing import iter_route_contexts
 
+from api.access import Door, doors_of
 from api.auth import CurrentActor
 from lis_core.services.manual import enter_result
 from lis_core.services.passwords import hash_password
@@ -46,6 +48,10 @@ class Matrix:
         self.number = number
         self.barcode = barcode
         self.ids: dict[str, int] = {}
+        self.doors: list[Door] = []
+        self.shut: dict[str, set[str]] = {}
+        """By person: addresses whose declared permission he lacks, once they have refused him. No state of a result opens
+        such a door (tests/permissions/test_matrix.py holds every declaration), so each is knocked at once a story."""
 
     async def addresses(self) -> list[str]:
         """Every GET of the application, filled in with this order's number, tube and ids."""
@@ -78,13 +84,25 @@ class Matrix:
     async def showing(self, username: str) -> set[str]:
         """Addresses whose answer to this person holds the value."""
         client = await self.clinic.as_(username)
-        found = set()
+        actor = await user(self.clinic.database, username)
+        shut, found = self.shut.setdefault(username, set()), set()
         for address in await self.addresses():
+            if address in shut:
+                continue
             answer = await client.get(address, headers={"accept": "text/html, application/json"})
             assert answer.status_code < 500, (username, address, answer.text[:500])
             if self._holds(answer):
                 found.add(address)
+            elif answer.status_code == 403 and not self._door(address).admits(actor):
+                shut.add(address)
         return found
+
+    def _door(self, address: str) -> Door:
+        """The declaration behind an address."""
+        path = address.partition("?")[0]
+        self.doors = self.doors or [door for door in doors_of(self.clinic.app) if door.method == "GET"]
+        same = [door for door in self.doors if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", door.path), path)]
+        return min(same, key=lambda door: door.path.count("{"))
 
     def _holds(self, answer: httpx.Response) -> bool:
         if answer.headers.get("content-type", "").startswith("application/pdf"):

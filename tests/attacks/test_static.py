@@ -156,7 +156,8 @@ REGISTER: dict[str, list[str]] = {
         "tests/attacks/test_uploads.py::test_path_traversal_a_name_is_for_people_and_never_a_path_or_a_header",
     ],
     "oversized and deep bodies": [
-        "tests/attacks/test_bombs.py::test_deep_json_and_many_fields_are_refused_with_a_sentence"
+        "tests/attacks/test_bombs.py::test_deep_json_and_many_fields_are_refused_with_a_sentence",
+        "tests/hardening/test_web_port.py::test_a_body_beyond_the_limit_is_refused_by_its_length_and_by_counting",
     ],
     "zip and XML bombs": [
         "tests/attacks/test_bombs.py::test_a_packed_worksheet_that_unpacks_to_gigabytes_is_refused_before_it_is_unpacked",
@@ -168,6 +169,20 @@ REGISTER: dict[str, list[str]] = {
     "calls to what only we can reach": [
         "tests/attacks/test_outgoing.py::test_a_provider_cannot_have_us_call_inside",
         "tests/attacks/test_outgoing.py::test_the_connection_goes_to_the_address_that_was_checked",
+    ],
+    "brute force of numbers in the patients' page": [
+        "tests/patients/test_page.py::test_brute_force_over_order_numbers_stops_at_the_address",
+        "tests/patients/test_page.py::test_brute_force_of_one_patients_number_over_many_orders_stops_too",
+        "tests/patients/test_page.py::test_enumeration_every_wrong_way_gets_the_same_answer_from_the_same_steps",
+    ],
+    "slow clients": [
+        "tests/hardening/test_web_port.py::test_a_head_that_comes_byte_by_byte_is_given_up_and_others_are_served",
+        "tests/hardening/test_web_port.py::test_a_body_that_never_ends_is_given_up_with_words",
+        "tests/hardening/test_web_port.py::test_a_client_that_does_not_read_its_answer_is_hung_up",
+    ],
+    "messages of an analyser or a hospital from an unknown address": [
+        "tests/hardening/test_networks.py::test_a_message_from_an_unknown_address_is_hung_up_before_a_byte_is_read",
+        "tests/hardening/test_hospital_line.py::test_a_stranger_reaches_no_order_and_a_hospital_speaks_over_tls",
     ],
     "anything the schema of the interface allows": [
         "tests/attacks/test_schema.py::test_every_call_answers_as_its_schema_says"
