@@ -85,6 +85,32 @@ def test_a_remark_says_what_has_no_place_of_its_own(tmp_path: Path) -> None:
     assert plain.comments == []
 
 
+def test_a_control_is_told_by_where_it_stands_and_keeps_where_that_was(tmp_path: Path) -> None:
+    """By its number, by a field, by its place: each is enough, and none of them is a patient."""
+    rules = "when = [{ 'O-4.2' = '9[0-9]{3}' }, { 'O-12' = 'Q' }]\nspecimens = ['QC.*']"
+    more = f"[qc]\n{rules}\n[rack]\nfrom = ['O-4.2']\n[position]\nfrom = ['O-4.3']\n[operator]\nfrom = ['R-11']\n"
+    definition = made(tmp_path, more)
+    told = {}
+    for order in ("O|1|1001|^9001^4", "O|1|1002|^0012^4", "O|1|1003|^0012^5||||||||Q", "O|1|QC7|^0012^6"):
+        records = ("H|\\^&|||X", "P|1", order, "R|1|^^^K|4.1|mmol/L||||||ayse", "L|1|N")
+        [one] = definition.read("".join(record + "\r" for record in records).encode()).observations
+        told[one.specimen] = (one.kind, one.rack, one.position, one.operator)
+    assert told == {
+        "1001": ("qc", "9001", "4", "ayse"),
+        "1002": ("result", "0012", "4", "ayse"),
+        "1003": ("qc", "0012", "5", "ayse"),
+        "QC7": ("qc", "0012", "6", "ayse"),
+    }
+
+
+def test_the_expiry_of_a_reagent_is_said_with_the_result_and_its_lot(tmp_path: Path) -> None:
+    definition = made(
+        tmp_path, "[lot]\nfrom = ['R-14.1']\n[[remark]]\nlabel = 'Reaktif son kullanma'\nfrom = ['R-14.2']\n"
+    )
+    [one] = read(definition, "R|1|^^^K|4.1|mmol/L|||||||||L4471^20270331").observations
+    assert (one.lot, one.comments) == ("L4471", ["Reaktif son kullanma: 20270331"])
+
+
 def test_a_comment_that_lists_flags(tmp_path: Path) -> None:
     definition = made(
         tmp_path,
