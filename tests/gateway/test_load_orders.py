@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,13 @@ import pytest
 from drivers.definition import Catalog
 from lis_core.services.loading import load_tube, unload
 from lis_core.services.orders import PlacedOrder, add_tests, cancel_tests
+from lis_core.settings import ISTANBUL
 from lis_core.storage.database import Database
 from simulators.astm_analyser import AstmAnalyser
 from simulators.astm_session import Timing
 from simulators.cable import tcp_client
 from simulators.models import GENERIC_ASTM
-from tests.gateway.conftest import ENQ, House, Wire
+from tests.gateway.conftest import ENQ, House, Wire, frames_of, message_records
 from tests.ingest.conftest import Story
 
 
@@ -131,3 +133,36 @@ async def test_what_was_not_acknowledged_is_sent_whole_on_the_next_connection(be
         [one] = await analyser.takes_orders(1)
     assert (one.specimen, one.codes) == (tube, ("GLU",))
     assert await bench.orders_told(1) == ["gonderildi"]
+
+
+@pytest.mark.clause("2.8.9")
+@pytest.mark.clause("2.8.9b")
+async def test_one_way_and_two_way_with_and_without_barcode_into_one_order(bench: Bench) -> None:
+    """Four analysers of the four kinds, one number; a running number is all that the last of them knows."""
+    order = await bench.order(["GLU", "K", "NA", "UREA"])
+    tube = order.specimens[0].barcode
+    async with bench.analyser as analyser:
+        await one_way(bench.house, tube, "GLU", "91")
+        await bench.house.settled()
+        assert set((await analyser.asks(tube))[tube].codes) == {"K", "NA", "UREA"}
+        await analyser.reports(tube, K="4.1 mmol/L")
+        await bench.house.settled()
+
+        await bench.load(order)
+        [told] = await analyser.takes_orders(1)
+        assert (told.specimen, told.position, set(told.codes)) == (tube, "1", {"NA", "UREA"})
+        await analyser.reports(told.specimen, NA="139 mmol/L")
+        await one_way(bench.house, "001", "UREA", "30")
+        await bench.house.settled()
+    values = {test: await bench.value_of(order, test) for test in ("GLU", "K", "NA", "UREA")}
+    assert values == {"GLU": "91", "K": "4.1", "NA": "139", "UREA": "30"}
+
+
+async def one_way(house: House, specimen: str, test: str, value: str) -> None:
+    """An analyser that only sends: it connects, reports and hangs up."""
+    wire = await Wire.to(house.port)
+    now = datetime.now(ISTANBUL).strftime("%Y%m%d%H%M%S")
+    await wire.session(*frames_of(message_records(specimen, [(test, value, "")], now)))
+    wire.close()
+    while len(house.book.sessions) > 1:
+        await asyncio.sleep(0.01)
