@@ -30,6 +30,7 @@ from api.edge.centre import Centre
 from api.fleet import DemoFleet
 from api.line_desk import LineDesk, follow_definitions
 from api.linebook import line_report
+from api.loops import ended
 from api.metrics import watch_ingest
 from api.web_port import check_exposure
 from drivers.gateway.gateway import Gateway
@@ -421,9 +422,7 @@ class House:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(5):
                     await self.ingest.drained()
-        for task in self.tasks:
-            task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
+        await ended(self.tasks)
 
     def announce(self) -> None:
         """Where to look, and with which names."""

@@ -25,6 +25,7 @@ import ssl
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import unquote, urlsplit
 
@@ -99,8 +100,15 @@ class BrokerClient(aiomqtt.Client):
             raise asyncio.CancelledError
         return connected
 
-    async def __aexit__(self, *raised: Any) -> None:
-        await _cancellable(super().__aexit__(*raised))
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await _cancellable(super().__aexit__(kind, error, trace))
+        except (aiomqtt.MqttError, OSError):
+            if not isinstance(error, asyncio.CancelledError):
+                raise
+            # a line that cannot even be closed does not take the place of the cancellation
 
 
 async def _cancellable(work: Awaitable[T]) -> T:

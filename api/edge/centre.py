@@ -33,6 +33,7 @@ from api.edge.broker import (
     topic,
 )
 from api.edge.counter import Counter
+from api.loops import together
 from drivers.messages import Delivery
 from lis_core.domain.edge import EdgeConfiguration
 from lis_core.domain.offering import Sheet
@@ -84,18 +85,14 @@ class Centre:
 
     async def run(self) -> None:
         """Until cancelled; a broker that is away is waited for."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._counter.run())
-            group.create_task(self._stay())
+        await together(self._counter.run(), self._stay())
 
     async def _stay(self) -> None:
         while True:
             try:
                 async with self._broker.client(f"numune-cekirdek-{uuid.uuid4().hex[:12]}") as client:
                     await self._talk(client)
-            except (aiomqtt.MqttError, OSError, ExceptionGroup) as error:
-                if isinstance(error, ExceptionGroup) and error.split((aiomqtt.MqttError, OSError))[1] is not None:
-                    raise
+            except (aiomqtt.MqttError, OSError) as error:
                 log.warning("broker lost", extra={"action": "broker_lost", "why": type(error).__name__})
             self.connected = False
             await asyncio.sleep(RECONNECT_SECONDS)
@@ -108,11 +105,12 @@ class Centre:
             await client.subscribe(f"$share/{GROUP}/numune/{kind}", qos=1)
         await client.publish(HERE, b"", qos=1)
         self.connected = True
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._listen(client))
-            group.create_task(self._confirm(client))
-            group.create_task(self._again(self._tell_work, client, IDLE_SECONDS))
-            group.create_task(self._again(self._tell_configuration, client, LOOK_SECONDS))
+        await together(
+            self._listen(client),
+            self._confirm(client),
+            self._again(self._tell_work, client, IDLE_SECONDS),
+            self._again(self._tell_configuration, client, LOOK_SECONDS),
+        )
 
     # -- from the gateways
 

@@ -25,6 +25,7 @@ from api.edge.counter_words import (
     decode_call,
     decode_news,
 )
+from api.loops import together
 from lis_core.domain.errors import NumuneError
 from lis_core.services import gateways, line_watch
 from lis_core.services.work_desk import WorkDesk
@@ -58,9 +59,7 @@ class Counter:
             try:
                 async with self._broker.client(f"numune-masa-{self._core}") as client:
                     await self._talk(client)
-            except (aiomqtt.MqttError, OSError, ExceptionGroup) as error:
-                if isinstance(error, ExceptionGroup) and error.split((aiomqtt.MqttError, OSError))[1] is not None:
-                    raise
+            except (aiomqtt.MqttError, OSError) as error:
                 log.warning("broker lost", extra={"action": "broker_lost", "why": type(error).__name__})
             await asyncio.sleep(RECONNECT_SECONDS)
 
@@ -68,10 +67,7 @@ class Counter:
         for kind in ("masa", "hat"):
             await client.subscribe(f"$share/{GROUP}/numune/{kind}/+", qos=1)
         await client.subscribe("numune/bayt/+", qos=0)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._listen(client))
-            group.create_task(self._wish(client))
-            group.create_task(self._write_news())
+        await together(self._listen(client), self._wish(client), self._write_news())
 
     async def _listen(self, client: aiomqtt.Client) -> None:
         async for message in client.messages:

@@ -30,6 +30,7 @@ from api.edge.remote_desk import RemoteDesk
 from api.edge.store import EdgeStore
 from api.line_desk import LineDesk
 from api.linebook import line_report
+from api.loops import ended
 from drivers.definition import Catalog, load_catalog
 from drivers.gateway.gateway import Gateway
 from drivers.gateway.line import LineSpec
@@ -127,9 +128,7 @@ class EdgeGateway:
 
     async def stop(self) -> None:
         """What waits stays in the spool."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await ended(self._tasks)
         await self.page.stop()
         await self.gateway.stop()
         await self.store.close()
@@ -235,7 +234,7 @@ class EdgeGateway:
             reports,
             untold=len(self.store.untold) + len(self.store.news),
             at=datetime.now(UTC),
-            problem=self.gateway.spool.problem or self.store.problem,
+            problem=self.gateway.spool.problem or self.store.problem or self.link.doubt,
         )
 
 

@@ -27,6 +27,7 @@ from api.edge.broker import (
     topic,
 )
 from api.edge.store import EdgeStore
+from api.loops import together
 from drivers.messages import Delivery
 from lis_core.domain.edge import EdgeConfiguration, EdgeStatus
 
@@ -41,6 +42,8 @@ AGAIN_SECONDS = 20.0
 """A batch that is not confirmed by then is sent again: the core that took it may be gone."""
 RECONNECT_SECONDS = (0.5, 1.0, 2.0, 5.0)
 STATUS_SECONDS = 2.0
+DOUBT_SECONDS = 120.0
+"""So long may the centre need to say that all work was told."""
 
 
 @dataclass(slots=True)
@@ -88,12 +91,24 @@ class CentreLink:
         self._client: aiomqtt.Client | None = None
         self._takers: dict[str, Callable[[bytes], Awaitable[None]]] = {}
         self.connected = False
+        self._connected_at = 0.0
         self.problem = "Merkeze henüz bağlanılmadı."
 
     @property
     def settled(self) -> bool:
         """Connected, and the copy of the work list was compared with what is told."""
         return self.connected and self._seen is None
+
+    @property
+    def doubt(self) -> str:
+        """Why orders that were finished elsewhere may still stand in the copy, in words; empty where they do not."""
+        since = asyncio.get_running_loop().time() - self._connected_at
+        if not self.connected or self._seen is None or since < DOUBT_SECONDS:
+            return ""
+        return (
+            "Merkez iş listesinin bütününü bildirdiğini söylemedi: çekirdek çalışmıyor ya da aracının yetki dosyasında "
+            "`topic read numune/sira` satırı eksik."
+        )
 
     def takes(self, kind: str, taker: Callable[[bytes], Awaitable[None]]) -> None:
         """Give the payloads of another topic of this gateway to whoever wants them. Before `run`."""
@@ -131,10 +146,8 @@ class CentreLink:
                 async with self._broker.client(f"numune-gecit-{self._gateway}") as client:
                     tries = 0
                     await self._talk(client)
-            except (aiomqtt.MqttError, OSError, ExceptionGroup) as error:
-                if isinstance(error, ExceptionGroup) and error.split((aiomqtt.MqttError, OSError))[1] is not None:
-                    raise
-                self.problem = f"Merkeze ulaşılamıyor: {_first(error)}"
+            except (aiomqtt.MqttError, OSError) as error:
+                self.problem = f"Merkeze ulaşılamıyor: {str(error) or type(error).__name__}"
             self.connected = False
             await asyncio.sleep(RECONNECT_SECONDS[min(tries, len(RECONNECT_SECONDS) - 1)])
             tries += 1
@@ -151,11 +164,9 @@ class CentreLink:
         await client.publish(topic("isaret", self._gateway), b"", qos=1)
         self._client = client
         self.connected, self.problem = True, ""
+        self._connected_at = asyncio.get_running_loop().time()
         self._moved.set()
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._listen(client))
-            group.create_task(self._send(client))
-            group.create_task(self._tell_status(client))
+        await together(self._listen(client), self._send(client), self._tell_status(client))
 
     def _tell_again(self) -> None:
         """What is under way may have met nobody."""
@@ -273,9 +284,3 @@ class CentreLink:
                 self._mark_again = False
                 await client.publish(topic("isaret", self._gateway), b"", qos=1)
             await asyncio.sleep(STATUS_SECONDS)
-
-
-def _first(error: BaseException) -> str:
-    while isinstance(error, ExceptionGroup):
-        error = error.exceptions[0]
-    return str(error) or type(error).__name__

@@ -73,7 +73,9 @@ class LocalPage:
             _PAGE.format(
                 name=escape(edge.settings.name),
                 mark="" if up else ' class="kotu"',
-                centre="Merkeze bağlı." if up else escape(f"{edge.link.problem} Cihazlar çalışmaya devam eder."),
+                centre=escape(f"Merkeze bağlı. {edge.link.doubt}".strip())
+                if up
+                else escape(f"{edge.link.problem} Cihazlar çalışmaya devam eder."),
                 backlog=edge.gateway.backlog,
                 sheets=len(edge.store.by_order),
                 untold=len(edge.store.untold) + len(edge.store.news),

@@ -17,6 +17,7 @@ from sqlalchemy import text
 from api.edge.broker import Broker
 from api.edge.centre import Centre
 from api.edge.gateway import EdgeGateway, EdgeSettings
+from api.loops import ended
 from lis_core.domain.permissions import P
 from lis_core.services import gateways
 from lis_core.services.ingest import Ingest
@@ -85,9 +86,7 @@ class CentreHouse:
         self._tasks = [asyncio.create_task(self.ingest.run()), asyncio.create_task(self.centre.run())]
 
     async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await ended(self._tasks)
 
     async def value(self, sql: str, **values: Any) -> Any:
         async with self.database.reading() as session:

@@ -204,7 +204,13 @@ async def test_one_core_tells_at_a_time_and_what_it_could_not_tell_comes_again(l
 
 
 async def test_a_broker_that_forgot_everything_takes_no_work_from_a_gateway(
-    lab: Database, edge: EdgeGateway, centre: CentreHouse, broker: Mosquitto, line_port: int, tmp_path: Path
+    lab: Database,
+    edge: EdgeGateway,
+    centre: CentreHouse,
+    broker: Mosquitto,
+    line_port: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Killed before it wrote down what it was to keep: it proves nothing about what is pending."""
     kept, finished = order(lab, 2)
@@ -212,12 +218,17 @@ async def test_a_broker_that_forgot_everything_takes_no_work_from_a_gateway(
     await until(lambda: edge.gateway.lines["genel"].status.listening)
     await centre.stop()
     broker.stop(signal.SIGKILL)
-    (tmp_path / "broker" / "mosquitto.db").unlink()
+    for written in (tmp_path / "broker").glob("mosquitto.db*"):  # none, if it was killed before it wrote the first
+        written.unlink()
     await until(lambda: not edge.link.connected)
     await broker.start()
     await until(lambda: edge.link.connected)
     wire = await Wire.to(line_port)
     assert "WBC" in await ask(wire, kept)
+    assert edge.status().problem == ""
+    monkeypatch.setattr("api.edge.link.DOUBT_SECONDS", 0.0)
+    assert "bütününü bildirdiğini söylemedi" in edge.status().problem
+    assert "bütününü bildirdiğini söylemedi" in await asyncio.to_thread(_page, edge)
     with psycopg.connect(lab.url) as connection:
         connection.execute(
             "update istem_tetkik set tetkik_durumu = 'iptal' where tetkik_istem_kodu = "
@@ -227,6 +238,7 @@ async def test_a_broker_that_forgot_everything_takes_no_work_from_a_gateway(
     await centre.start()
     await until(lambda: finished not in edge.store.by_text)
     assert kept in edge.store.by_text
+    await until(lambda: edge.status().problem == "")
 
 
 async def test_a_broker_that_came_back_with_an_old_memory_takes_and_brings_back_nothing(
