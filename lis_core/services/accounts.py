@@ -12,6 +12,7 @@ from lis_core.domain import errors
 from lis_core.domain.account_rules import AccountRules
 from lis_core.domain.errors import NumuneError
 from lis_core.domain.password_rules import password_problem
+from lis_core.domain.permissions import P
 from lis_core.services.devices import forget_devices
 from lis_core.services.known_passwords import known_problem
 from lis_core.services.passwords import CLOSED, hash_password, password_fits
@@ -66,8 +67,9 @@ async def add_user(
 ) -> tuple[User, str]:
     """A user without rights, and his first password, which he must change; a support account has none ("").
 
-    Raises USERNAME_TAKEN, INVALID_INPUT.
+    Raises NOT_ALLOWED, USERNAME_TAKEN, INVALID_INPUT.
     """
+    work.actor.must(P.USER_MANAGE)
     username = username.strip().lower()
     if not USERNAME.fullmatch(username):
         raise NumuneError(
@@ -100,8 +102,9 @@ def first_password() -> str:
 async def reset_password(work: Work, user_id: int) -> str:
     """A new first password, shown once to the administrator; sessions, tokens and known browsers end.
 
-    Raises NOT_FOUND; BAD_CLIENT, BAD_GRANT for accounts that have no password.
+    Raises NOT_ALLOWED, NOT_FOUND; BAD_CLIENT, BAD_GRANT for accounts that have no password.
     """
+    work.actor.must(P.USER_MANAGE)
     security = await work.session.get(AccountSecurity, user_id)
     if security is not None and security.kind is AccountKind.CLIENT:
         raise NumuneError(errors.BAD_CLIENT, problem="istemcinin parolası olmaz, belirteç verilir")
@@ -114,7 +117,11 @@ async def reset_password(work: Work, user_id: int) -> str:
 
 
 async def set_active(work: Work, user_id: int, active: bool) -> None:
-    """A passive user cannot sign in; what is open ends. Raises NOT_FOUND, INVALID_INPUT for oneself, LAST_MANAGER."""
+    """A passive user cannot sign in; what is open ends.
+
+    Raises NOT_ALLOWED, NOT_FOUND, INVALID_INPUT for oneself, LAST_MANAGER.
+    """
+    work.actor.must(P.USER_MANAGE)
     user = await work.session.get(User, user_id, with_for_update=True)
     if user is None:
         raise NumuneError(errors.NOT_FOUND, what="Kullanıcı")

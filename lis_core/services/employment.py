@@ -1,8 +1,8 @@
 """Who does not work now: on leave, sick, on duty elsewhere, in training, departed (4.8.11, 4.8.13).
 
 One table with dates is the whole interface: the screen writes it today, the personnel package fills it later with
-`put_absence`. Nothing has to be switched: whoever is absent on a day can neither sign in nor go on, and the day after
-his last day of absence he can.
+`put_absence` (as a part of the program that declares `kullanici.yonet`). Nothing has to be switched: whoever is absent
+on a day can neither sign in nor go on, and the day after his last day of absence he can.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError
+from lis_core.domain.permissions import P
 from lis_core.settings import ISTANBUL
 from lis_core.storage.database import Work
 from lis_core.storage.tables import ApiToken, EmploymentStatus, User, WebSession
@@ -85,10 +86,11 @@ def refusal(absence: EmploymentStatus) -> NumuneError:
 
 
 async def put_absence(work: Work, new: NewAbsence) -> int:
-    """Record an absence; the number of the record. Raises NOT_FOUND, BAD_ABSENCE, LAST_MANAGER.
+    """Record an absence; the number of the record. Raises NOT_ALLOWED, NOT_FOUND, BAD_ABSENCE, LAST_MANAGER.
 
     Where it has begun, the person's sessions and tokens end with it.
     """
+    work.actor.must(P.USER_MANAGE)
     from lis_core.services.permissions import somebody_gives  # which asks this module who works
 
     _check(new)
@@ -142,7 +144,11 @@ async def _replaced(work: Work, new: NewAbsence) -> dict[str, object] | None:
 
 
 async def withdraw_absence(work: Work, absence_id: int) -> int:
-    """Take a record back (it was wrong, or the person came back early); the user's number. Raises NOT_FOUND."""
+    """Take a record back (it was wrong, or the person came back early); the user's number.
+
+    Raises NOT_ALLOWED, NOT_FOUND.
+    """
+    work.actor.must(P.USER_MANAGE)
     row = await work.session.get(EmploymentStatus, absence_id, with_for_update=True)
     if row is None or row.cancelled_at is not None:
         raise NumuneError(errors.NOT_FOUND, what="Kayıt")

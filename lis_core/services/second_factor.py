@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from lis_core.domain import errors
 from lis_core.domain.account_rules import AccountRules
 from lis_core.domain.errors import NumuneError
+from lis_core.domain.permissions import P
 from lis_core.services.secret_box import SecretBox
 from lis_core.services.sessions import digest
 from lis_core.storage.database import Work
@@ -231,7 +232,11 @@ def check_last(others: int, rules: AccountRules, names: Collection[str]) -> None
 
 
 async def reset_factors(work: Work, user_id: int) -> None:
-    """An administrator takes everything away, for somebody who lost it; where required he enrols anew."""
+    """An administrator takes everything away, for somebody who lost it; where required he enrols anew.
+
+    Raises NOT_ALLOWED.
+    """
+    work.actor.must(P.USER_MANAGE)
     security = await security_of(work, user_id)
     security.totp_secret = security.totp_confirmed_at = None
     await work.session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user_id))

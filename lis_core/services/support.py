@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from lis_core.domain import errors
 from lis_core.domain.account_rules import AccountRules
 from lis_core.domain.errors import NumuneError
+from lis_core.domain.permissions import P
 from lis_core.services.second_factor import plain_code, readable_code
 from lis_core.services.sessions import digest
 from lis_core.storage.database import Work
@@ -39,7 +40,8 @@ class GrantLine:
 
 
 async def grant_access(work: Work, user_id: int, reason: str, hours: int, rules: AccountRules) -> str:
-    """The single-use password, shown once. hours from now. Raises BAD_GRANT."""
+    """The single-use password, shown once. hours from now. Raises NOT_ALLOWED, BAD_GRANT."""
+    work.actor.must(P.USER_MANAGE)
     reason = reason.strip()[:300]
     if not reason:
         raise NumuneError(errors.BAD_GRANT, problem="neden yazılmalıdır")
@@ -90,7 +92,8 @@ async def use_grant(work: Work, user_id: int, password: str) -> SupportGrant | N
 
 
 async def revoke_grant(work: Work, grant_id: int) -> int:
-    """End a grant and what it opened, now; the support user's number. Raises NOT_FOUND."""
+    """End a grant and what it opened, now; the support user's number. Raises NOT_ALLOWED, NOT_FOUND."""
+    work.actor.must(P.USER_MANAGE)
     row = await work.session.get(SupportGrant, grant_id, with_for_update=True)
     if row is None or row.revoked_at is not None or row.ends_at <= work.now:
         raise NumuneError(errors.NOT_FOUND, what="Açık destek erişimi")

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from lis_core.domain import errors
 from lis_core.domain.account_rules import AccountRules
 from lis_core.domain.errors import NumuneError
-from lis_core.domain.permissions import Rights
+from lis_core.domain.permissions import P, Rights
 from lis_core.domain.turkish import search_key
 from lis_core.services.passwords import CLOSED
 from lis_core.services.rights import rights_book, rights_of
@@ -62,10 +62,12 @@ class ClientLine:
 
 
 async def create_client(work: Work, name: str, purpose: str, scopes: Collection[str]) -> ApiClient:
-    """A client and the user that it acts as, which nobody can sign in as. Raises BAD_CLIENT, USERNAME_TAKEN.
+    """A client and the user that it acts as, which nobody can sign in as.
 
-    The user has no rights yet: they are given like anybody's; `scopes` limits them further.
+    Raises NOT_ALLOWED, BAD_CLIENT, USERNAME_TAKEN. The user has no rights yet: they are given like anybody's; `scopes`
+    limits them further.
     """
+    work.actor.must(P.USER_MANAGE)
     name = name.strip()
     if not 3 <= len(name) <= 50:
         raise NumuneError(errors.BAD_CLIENT, problem="ad 3-50 karakter olmalıdır")
@@ -95,7 +97,8 @@ async def create_client(work: Work, name: str, purpose: str, scopes: Collection[
 
 
 async def issue_token(work: Work, client_id: int, days: int, rules: AccountRules) -> str:
-    """A token, shown once. Raises NOT_FOUND, BAD_CLIENT."""
+    """A token, shown once. Raises NOT_ALLOWED, NOT_FOUND, BAD_CLIENT."""
+    work.actor.must(P.USER_MANAGE)
     client = await _client(work, client_id)
     if not 1 <= days <= rules.istemci_belirteci_gun:
         raise NumuneError(errors.BAD_CLIENT, problem=f"süre 1-{rules.istemci_belirteci_gun} gün olmalıdır")
@@ -121,7 +124,8 @@ async def issue_token(work: Work, client_id: int, days: int, rules: AccountRules
 
 
 async def rotate_token(work: Work, client_id: int, days: int, overlap: timedelta, rules: AccountRules) -> str:
-    """A new token; those before it end after `overlap` at the latest. Raises NOT_FOUND, BAD_CLIENT."""
+    """A new token; those before it end after `overlap` at the latest. Raises NOT_ALLOWED, NOT_FOUND, BAD_CLIENT."""
+    work.actor.must(P.USER_MANAGE)
     if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
         raise NumuneError(errors.BAD_CLIENT, problem=f"geçiş süresi en çok {LONGEST_OVERLAP.days} gün olabilir")
     await _client(work, client_id)
@@ -143,7 +147,8 @@ async def rotate_token(work: Work, client_id: int, days: int, overlap: timedelta
 
 
 async def revoke_token(work: Work, client_id: int, token_id: int) -> None:
-    """A token ends now. Raises NOT_FOUND."""
+    """A token ends now. Raises NOT_ALLOWED, NOT_FOUND."""
+    work.actor.must(P.USER_MANAGE)
     row = await work.session.get(ClientToken, token_id, with_for_update=True)
     if row is None or row.client_id != client_id or row.revoked_at is not None:
         raise NumuneError(errors.NOT_FOUND, what="Belirteç")
@@ -152,7 +157,8 @@ async def revoke_token(work: Work, client_id: int, token_id: int) -> None:
 
 
 async def close_client(work: Work, client_id: int) -> None:
-    """The client and all its tokens end now. Raises NOT_FOUND."""
+    """The client and all its tokens end now. Raises NOT_ALLOWED, NOT_FOUND."""
+    work.actor.must(P.USER_MANAGE)
     client = await _client(work, client_id)
     client.active = False
     await work.session.execute(

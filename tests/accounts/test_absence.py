@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from lis_core.domain.permissions import P
 from lis_core.services import employment, users
 from lis_core.services.employment import NewAbsence, put_absence
 from lis_core.storage.database import program
@@ -42,7 +43,7 @@ async def test_whoever_is_away_cannot_sign_in_and_the_day_after_he_can(house: Ho
 
 async def test_only_the_person_himself_is_told_that_he_is_away(house: House) -> None:
     number = await house.user_id("teknisyen")
-    async with house.database.work(program("personel")) as work:
+    async with house.database.work(program("personel", may=[P.USER_MANAGE])) as work:
         await put_absence(work, NewAbsence(number, Absence.LEAVE, today(), today()))
     user = house.browser()
     assert "NUM-0003" in (await user.sign_in("teknisyen", "falsch")).text
@@ -61,7 +62,7 @@ async def test_a_departure_ends_everything_on_its_day_without_anybody_doing_anyt
     token = (await user.client.post("/api/v1/auth/token", json=body)).json()["access_token"]
     number = await house.user_id("teknisyen")
     tomorrow = today() + timedelta(days=1)
-    async with house.database.work(program("personel")) as work:
+    async with house.database.work(program("personel", may=[P.USER_MANAGE])) as work:
         await put_absence(work, NewAbsence(number, Absence.DEPARTED, tomorrow, source="personel:812"))
     assert (await user.client.get("/hesabim")).status_code == 200
     assert (await house.api(token)).status_code == 200
@@ -74,7 +75,7 @@ async def test_a_departure_ends_everything_on_its_day_without_anybody_doing_anyt
 async def test_the_personnel_package_repeats_and_corrects_its_record(house: House) -> None:
     number = await house.user_id("teknisyen")
     for days in (3, 5):
-        async with house.database.work(program("personel")) as work:
+        async with house.database.work(program("personel", may=[P.USER_MANAGE])) as work:
             new = NewAbsence(number, Absence.LEAVE, today(), today() + timedelta(days), source="personel:7")
             await put_absence(work, new)
     rows = await house.sql("select bitis_tarihi - baslangic_tarihi from calisma_durumu where iptal_zamani is null")

@@ -9,9 +9,11 @@ from sqlalchemy import event, text
 
 from lis_core.domain.errors import NumuneError
 from lis_core.domain.permission_templates import Job
+from lis_core.domain.permissions import P
 from lis_core.people_cli import user as numune_user
 from lis_core.services import accounts
 from lis_core.services.employment import NewAbsence, put_absence
+from lis_core.services.permissions import Subject
 from lis_core.services.rights import rights_of, rights_of_many, today
 from lis_core.storage.database import Database
 from lis_core.storage.tables.accounts import Absence
@@ -32,7 +34,7 @@ async def refused(house: House, new: NewAbsence, by: str = "insan-kaynaklari") -
 
 
 async def test_the_last_one_who_gives_is_not_closed(house: House) -> None:
-    await house.person("insan-kaynaklari")
+    await house.give(Subject(user_id=await house.person("insan-kaynaklari")), P.USER_MANAGE)
     last = (await house.actor("yonetici")).user_id
     assert last is not None
     with pytest.raises(NumuneError) as error:
@@ -49,7 +51,7 @@ async def test_the_last_one_who_gives_is_not_closed(house: House) -> None:
 
 
 async def test_the_last_one_who_gives_is_not_sent_on_leave_nor_let_go(house: House) -> None:
-    await house.person("insan-kaynaklari")
+    await house.give(Subject(user_id=await house.person("insan-kaynaklari")), P.USER_MANAGE)
     last = (await house.actor("yonetici")).user_id
     assert last is not None
     begins = today() + timedelta(days=5)
