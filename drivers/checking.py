@@ -62,8 +62,6 @@ def _check_parts(file: DefinitionFile) -> None:
         raise DefinitionError("[answer.law] options: seçenekler ancak bi-directional ile birlikte olabilir")
     if file.query is not None and not file.query.specimen:
         raise DefinitionError("[query] specimen gereklidir")
-    if file.query is not None and file.query.until and _echoes(file, "Q-3"):
-        raise DefinitionError("[query] until: aralığa yanıt, sorulan numarayı (Q-3) yineleyen bir şablonla yazılamaz")
     if file.query is not None and file.protocol == "hl7" and not file.query.on:
         raise DefinitionError("[query.on] soran mesaj türlerini söylemelidir")
     for name in file.parameters:
@@ -81,12 +79,6 @@ def _check_parts(file: DefinitionFile) -> None:
             LinkOptions(**link_options(file))
         except (TypeError, ValueError) as error:
             raise DefinitionError(f"[link]: {error}") from error
-
-
-def _echoes(file: DefinitionFile, field: str) -> bool:
-    """Whether an order of the answer repeats this field of the query."""
-    answer = file.answer
-    return answer is not None and any(f"{{{field}" in text for text in (*answer.order, *answer.each_test))
 
 
 def _check_poct(file: DefinitionFile) -> None:

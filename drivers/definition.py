@@ -297,9 +297,13 @@ def _completed(table: dict[str, Any], raw: Mapping[tuple[str, int], tuple[str, d
     return with_base(table, found[1])
 
 
+_OWN = frozenset(("recognise", "tested_with", "quirks", "push"))
+"""What is said of one model only; orders that nobody asked for too: a copy of another model's would be a guess."""
+
+
 def with_base(table: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
     """A definition's table with what `base` says where it says nothing itself."""
-    merged = {name: value for name, value in base.items() if name not in ("recognise", "tested_with", "quirks")}
+    merged = {name: value for name, value in base.items() if name not in _OWN}
     for name, value in table.items():
         ours = merged.get(name)
         merged[name] = {**ours, **value} if isinstance(ours, dict) and isinstance(value, dict) else value

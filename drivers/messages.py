@@ -214,6 +214,15 @@ class StepAnswer(msgspec.Struct, frozen=True):
     """OK, UA, CR, UC."""
 
 
+class ReadAgain(msgspec.Struct, kw_only=True):
+    """What a kept message says when it is read again, and who read it."""
+
+    observations: list[Observation]
+    steps: list[StepReport] = []
+    definition: str = ""
+    revision: int = 0
+
+
 class Delivery(msgspec.Struct, kw_only=True):
     """One message that a line received, durably kept in the spool, on its way to the database.
 

@@ -323,7 +323,8 @@ class _QueryReader:
         self._specimen = places_getter(query.specimen, syntax)
         self._rack = places_getter(query.rack, syntax)
         self._position = places_getter(query.position, syntax)
-        self._until = places_getter(query.until, syntax)
+        repeats = any(path.startswith("Q-3") for path in echoed)  # an answer about others cannot repeat the first one
+        self._until = places_getter([] if repeats else query.until, syntax)
         self._tests = places_getter(query.tests or _on_query(file.test.places), syntax)
         self._cut = file.test.cut
         self._all_tests = compiled(query.all_tests).fullmatch

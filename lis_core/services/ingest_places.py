@@ -27,8 +27,12 @@ CLOCK = timedelta(minutes=10)
 """How far an analyser's clock may be behind ours."""
 
 _STOOD = """
-select cihaz_kodu, konum, barkod, yukleme_zamani, kaldirma_zamani from cihaz_yukleme
-where cihaz_kodu = any(%s) and (kaldirma_zamani is null or kaldirma_zamani > %s)
+select y.cihaz_kodu, y.konum, y.barkod, y.yukleme_zamani, y.kaldirma_zamani, array(
+    select t.istem_tetkik_kodu from istem_tetkik t join tetkik_sonuc s using (istem_tetkik_kodu)
+    where t.tetkik_istem_kodu = b.tetkik_istem_kodu and s.cihaz_kodu = y.cihaz_kodu
+      and s.sonuc_zamani >= y.yukleme_zamani)
+from cihaz_yukleme y join barkod_kayit b using (barkod)
+where y.cihaz_kodu = any(%s) and (y.kaldirma_zamani is null or y.kaldirma_zamani > %s)
 """
 
 
@@ -40,6 +44,8 @@ class Stood:
     barcode: str
     since: datetime
     until: datetime | None
+    measured: frozenset[int] = frozenset()
+    """Ordered tests that have had a result from this analyser since it stood there."""
 
 
 @dataclass(slots=True)
@@ -89,7 +95,7 @@ class Places:
 
 def only_once(stood: Stood, found: Matched | Unmatched) -> Matched | Unmatched:
     """A place proves a tube for one result of each test."""
-    if isinstance(found, Unmatched) or found.ordered.state in PENDING:
+    if isinstance(found, Unmatched) or (found.ordered.state in PENDING and found.ordered.id not in stood.measured):
         return found
     return Unmatched(
         Cause.AMBIGUOUS,
@@ -112,8 +118,9 @@ async def places_of(raw: psycopg.AsyncConnection[Any], messages: Iterable[Messag
         return places
     instruments = {message.instrument.id for message in asking if message.instrument is not None}
     since = min(message.delivery.received_at for message in asking)
-    for instrument, *row in await (await raw.execute(_STOOD, [list(instruments), since])).fetchall():
-        places.of.setdefault(instrument, []).append(Stood(*row))
+    found = await raw.execute(_STOOD, [list(instruments), since])
+    for instrument, place, barcode, put, taken, measured in await found.fetchall():
+        places.of.setdefault(instrument, []).append(Stood(place, barcode, put, taken, frozenset(measured)))
     return places
 
 

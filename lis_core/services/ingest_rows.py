@@ -103,6 +103,8 @@ class BatchRows:
     """Work steps that the messages name (HL7 LAW)."""
     places: PlaceFinder | None = None
     """Load lists of analysers that read no barcode."""
+    read_again_by: str = ""
+    """A replay: the definition and revision that read the message now; its raw message names the first one."""
 
 
 async def decide(
@@ -256,6 +258,9 @@ def _accept(
     decisions = [_bound(observation, found), *steps, *judged.decisions]
     if rows.steps is not None and message.delivery.steps:
         decisions += rows.steps.noted(message, observation)
+    if rows.read_again_by:
+        why = f"mesaj yeniden işlendi; {rows.read_again_by} tanımı okudu"
+        decisions.append({"o": "P", "r": "OKUMA/1", "why": why, "saw": {"tanim": rows.read_again_by}})
     ordered.runs += 1
     if ordered.runs > 1:
         decisions.append(_another_run(ordered))

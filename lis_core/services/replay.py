@@ -14,17 +14,19 @@ import orjson
 import psycopg
 from sqlalchemy import text
 
-from drivers.messages import Delivery, Observation
+from drivers.messages import Delivery, ReadAgain
 from lis_core.domain import errors
 from lis_core.domain.errors import NumuneError
 from lis_core.domain.permissions import P
 from lis_core.services.catalog import catalog
 from lis_core.services.ingest_batch import asked_texts, scan
+from lis_core.services.ingest_places import places_of
 from lis_core.services.ingest_rows import APPLIED, BatchRows, Message, decide, measurement_key
 from lis_core.services.ingest_write import next_ids, write_results
+from lis_core.services.work_results import steps_of
 from lis_core.storage.database import Actor, Database, Work
 
-Reread = Callable[[str, str, bytes], Sequence[Observation]]
+Reread = Callable[[str, str, bytes], ReadAgain]
 """(definition, protocol, raw bytes) -> what is read in them now. Raises ValueError (Turkish) where nothing is."""
 
 _MESSAGE = text(
@@ -127,7 +129,7 @@ async def _replay_one(
     instrument = known.instrument_by_id.get(row.cihaz_kodu or 0)
     definition = instrument.definition if instrument else row.tanim
     try:
-        observations = list(reread(definition, row.protokol, bytes(row.icerik)))
+        again = reread(definition, row.protokol, bytes(row.icerik))
     except ValueError as error:
         raise NumuneError(errors.NOTHING_TO_REPLAY, message=message_id, problem=str(error)) from error
     message = Message(
@@ -137,7 +139,10 @@ async def _replay_one(
             received_at=row.alinma_zamani.astimezone(UTC),
             protocol=row.protokol,
             raw=bytes(row.icerik),
-            observations=observations,
+            definition=again.definition,
+            revision=again.revision,
+            observations=again.observations,
+            steps=again.steps,
         ),
         instrument,
         row.baglanti_kodu,
@@ -145,10 +150,15 @@ async def _replay_one(
     )
     raw = await work.driver()
     waiting = await _waiting(raw, message)
+    steps, places = await steps_of(raw, [message]), await places_of(raw, [message])
     rows = BatchRows(
-        ids=await next_ids(raw, "tetkik_sonuc", len(observations)), known_keys=await _settled(raw, message)
+        ids=await next_ids(raw, "tetkik_sonuc", len(again.observations)),
+        known_keys=await _settled(raw, message),
+        steps=steps,
+        places=places,
+        read_again_by=f"{again.definition}/{again.revision}",
     )
-    specimens = await scan(raw, asked_texts([message]))
+    specimens = await scan(raw, sorted({*asked_texts([message]), *steps.containers(), *places.barcodes()}))
     settled = len(rows.known_keys)
     await decide(rows, [message], specimens, known, work.now)
     if told is not None:
@@ -224,5 +234,10 @@ async def _finish(work: Work, message: Message, before: str) -> None:
         "ham_mesaj",
         message.id,
         {"durum": before},
-        {"sonuc": message.results, "eslesmeyen": message.unmatched, "zaman": datetime.now(UTC).isoformat()},
+        {
+            "sonuc": message.results,
+            "eslesmeyen": message.unmatched,
+            "tanim": f"{message.delivery.definition}/{message.delivery.revision}",
+            "zaman": datetime.now(UTC).isoformat(),
+        },
     )

@@ -61,6 +61,19 @@ def test_who_asks_is_told_nothing_unasked(catalog: Catalog) -> None:
         pushed(catalog.get("sysmex-xn"))
 
 
+def test_a_definition_based_on_another_sends_nothing_unasked_of_its_own(tmp_path: Path) -> None:
+    """How a model takes such orders is never inherited, and a results-only definition stays one; nor is a range
+    answered by templates that repeat the number asked for."""
+    (tmp_path / "deneme.toml").write_text(
+        'key = "deneme"\nrevision = 1\nbased_on = "generic-astm/1"\nmaker = "Deneme"\nmodel = "D"\nfamily = "x"\n'
+        "directions = ['results', 'query']\n[answer]\norder = ['P|1', 'O|1|{Q-3}||{tests}']\n"
+    )
+    site = load_catalog(tmp_path).get("deneme")
+    assert not site.pushes
+    [query] = site.read(b"H|\\^&|||X\rQ|1|^1001|^1009|ALL\rL|1|N\r").queries
+    assert (query.specimens, query.until) == (["1001"], None)
+
+
 @pytest.mark.parametrize(
     ("order", "push", "says"),
     [

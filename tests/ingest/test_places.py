@@ -8,11 +8,17 @@ from typing import Any
 
 import pytest
 
+from drivers.definition import load_catalog
+from drivers.gateway.rereading import make
 from lis_core.domain.errors import NumuneError
+from lis_core.services.approvals import request_repeat
+from lis_core.services.instruments import MappingData, save_mapping
 from lis_core.services.loading import Put, load_tube, plain, unload
+from lis_core.services.replay import replay
+from lis_core.settings import ISTANBUL
 from tests.ingest.conftest import Story, message, result
 
-CODE = "GENEL"
+GENERIC = load_catalog()
 
 
 class Bench(Story):
@@ -133,6 +139,44 @@ async def test_a_message_of_the_old_load_that_is_replayed_finds_the_tube_that_st
     await bench.load(new)
     await bench.arrive(message(at("1", "92", measured_at=None), received_at=then))
     assert (await bench.value_of(old), await bench.value_of(new)) == ("92", None)
+
+
+async def test_a_code_that_is_mapped_later_finds_the_tube_that_stood_there_then(bench: Bench) -> None:
+    """What waited is derived again by itself: by the list of then, under the definition of now, which it names."""
+    old, new = await bench.tubes(2)
+    await bench.load(old)
+    moment = datetime.now(ISTANBUL).strftime("%Y%m%d%H%M%S")
+    raw = f"H|\\^&|||X\rP|1\rO|1|1||^^^SEKER\rR|1|^^^SEKER|92|mg/dL||N||F||||{moment}\rL|1|N\r".encode()
+    await bench.arrive(message(*GENERIC.generic("astm").read(raw).observations, raw=raw))
+    assert [cause for cause, _ in await bench.waiting()] == ["test_tanimsiz"]
+    await bench.unload()
+    await bench.load(new)
+
+    async with bench.database.work(await bench.actor("uzman")) as work:
+        await save_mapping(work, MappingData(instrument=bench.code, test="GLU", incoming="SEKER"))
+    number = await bench.value("select ham_mesaj_kodu from eslesmeyen_sonuc")
+    [done] = await replay(bench.database, [number], await bench.actor("uzman"), make(GENERIC))
+    assert (done.results, await bench.value_of(old), await bench.value_of(new)) == (1, "92", None)
+    [run] = await bench.runs(old[:8], "GLU")
+    assert "generic-astm/1" in next(one["why"] for one in run.kararlar if one["r"] == "OKUMA/1")
+
+
+async def test_a_place_proves_a_tube_once_also_when_somebody_wants_the_test_repeated(bench: Bench) -> None:
+    """The next load stands there, nobody began a new list, and the old tube waits for a repeat: it gets nothing."""
+    [tube] = await bench.tubes(1)
+    await bench.load(tube)
+    await bench.arrive(message(at("1", "91")))
+    [run] = await bench.runs(tube[:8], "GLU")
+    async with bench.database.work(await bench.actor("teknisyen")) as work:
+        await request_repeat(work, run.tetkik_sonuc_kodu, "şüpheli")
+    assert await bench.state(tube[:8], "GLU") != "sonuclandi"
+    await bench.arrive(message(at("1", "250")))
+    assert [run.cihaz_tetkik_sonucu for run in await bench.runs(tube[:8], "GLU")] == ["91"]
+    assert [cause for cause, _ in await bench.waiting()] == ["belirsiz"]
+    await bench.unload()
+    await bench.load(tube)  # scanned anew: this is the repeat
+    await bench.arrive(message(at("1", "92")))
+    assert [run.cihaz_tetkik_sonucu for run in await bench.runs(tube[:8], "GLU")] == ["91", "92"]
 
 
 async def test_twenty_places_with_the_same_value_in_the_same_second_are_twenty_results(bench: Bench) -> None:

@@ -9,7 +9,10 @@ import pytest
 from drivers.gateway.rereading import make
 from drivers.protocols import hl7
 from drivers.protocols.law import read_report
+from lis_core.domain.permissions import P
 from lis_core.services.loading import load_tube
+from lis_core.services.replay import replay
+from lis_core.storage.database import program
 from simulators.law_station import LawResult, LawStation, obx
 from simulators.segments import segment
 from tests.law.conftest import LawLab, fields, names, proves
@@ -112,6 +115,11 @@ async def test_an_unknown_step_loses_nothing(pair: Pair) -> None:
     assert ack.code == "AA" and await lab.results(tube) == []
     [row] = await lab.waiting()
     assert row.neden == "adim_yok" and "AW-UNKNOWN" in row.aciklama and row.icerik["value"] == "5.40"
+    messages = await lab.rows("select ham_mesaj_kodu from eslesmeyen_sonuc")
+    actor = program("deneme", may=[P.MESSAGE_REPLAY])
+    [again] = await replay(lab.database, [messages[0].ham_mesaj_kodu], actor, make(lab.catalog))
+    assert (again.results, again.unmatched) == (0, 1), "read again it still names a step that is not ours"
+    assert [row.neden for row in await lab.waiting()] == ["adim_yok"]
 
 
 @proves("LAW-006", "LAW-F.67")
@@ -247,7 +255,7 @@ async def test_a_withdrawn_or_unverified_result_waits_for_a_person(pair: Pair, s
     assert [row.tetkik_sonucu for row in await lab.results(tube)] == ["5.1"]
     assert [row.neden for row in await lab.waiting()] == [cause]
     oul = [raw for raw in station.sent if b"OUL^R22" in raw][-1]
-    [again] = make(lab.catalog)("generic-law", "hl7", b"\x0b" + oul + b"\x1c\r")  # as a replay reads it
+    [again] = make(lab.catalog)("generic-law", "hl7", b"\x0b" + oul + b"\x1c\r").observations  # as a replay reads it
     assert again.hold == status
 
 

@@ -212,7 +212,8 @@ async def test_where_the_tube_is_scanned_into_the_patient_field(tmp_path: Path, 
 
 async def test_a_kept_document_is_read_again(catalog: Catalog) -> None:
     read = rereading.make(catalog)("generic-poct1a", "poct1a", result(3))
-    assert [one.value for one in read] == ["5.4"]
+    assert [one.value for one in read.observations] == ["5.4"]
+    assert (read.definition, read.revision) == ("generic-poct1a", 1)
 
 
 def test_a_captured_conversation_is_decoded_without_being_told_what_it_is(catalog: Catalog) -> None:
