@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from lis_core.storage.dictionary import as_markdown
+from lis_core.storage.personal_columns import OF_COLUMN, OF_TABLE, Data, data_of
+from lis_core.storage.tables import Base
 from tests.test_asvs import TEST, names_in
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,3 +38,27 @@ def test_the_manual_describes_remote_support_from_request_to_log() -> None:
     assert section
     for word in ("İstek", "tek kullanımlık", "Süre", "geri al", "denetim izinde"):
         assert word in section[1], word
+
+
+@pytest.mark.clause("EK1.2b")
+def test_the_dictionary_says_of_every_column_whether_it_is_personal() -> None:
+    tables = Base.metadata.tables
+    assert set(tables) == set(OF_TABLE) - {"alembic_version"}, "a table that nobody has judged"
+    columns = {f"{table.name}.{column.name}": data_of(column) for table in tables.values() for column in table.columns}
+    assert set(OF_COLUMN) <= set(columns)
+    marked = [line for line in as_markdown().splitlines() if line.startswith("| ") and not line.startswith("| kolon")]
+    assert [line.split(" | ")[4] for line in marked] == [
+        str(data_of(column)) for table in sorted(tables) for column in tables[table].columns
+    ]
+    examples = {
+        "registration": ["hasta.ad", "hasta.dogum_tarihi", "tetkik_istem.istem_zamani", "tetkik_numune.barkod"],
+        "a number or alias": ["hasta.gizlilik_numarasi", "tetkik_istem.numune_numarasi", "barkod_kayit.barkod"],
+        "health": ["tetkik_sonuc.tetkik_sonucu", "tetkik_istem.klinik_bilgi", "istem_tetkik.tetkik_kodu", "ham_mesaj.icerik"],
+        "who gives the service": ["personel.ad", "personel.personel_sicil_numarasi", "kullanici.soyadi", "onay.kullanici_kodu"],
+    }  # fmt: skip
+    for what, names in examples.items():
+        assert {columns[name] for name in names} == {Data.HEALTH}, what
+    for name in ("oturum.ip_adresi", "calisma_durumu.tur", "tetkik_referans_aralik.onaylayan"):
+        assert columns[name] is Data.PERSONAL, name
+    for name in ("tetkik.tetkik_adi", "cihaz.cihaz_adi", "tup_turu.tup_adi"):
+        assert columns[name] is Data.OTHER, name
