@@ -120,6 +120,21 @@ async def test_where_the_role_requires_it_nobody_gets_in_without_setting_it_up(
     assert "NUM-0030" in browser.page  # the last factor of somebody who needs one stays
 
 
+async def test_it_is_required_by_group_also_of_whoever_is_in_it_through_another_one(make: Callable[..., House]) -> None:
+    """Specialists are in the technicians' group by theirs; physicians and reception are not asked, programs are."""
+    house = make(ikinci_asama=["teknisyen"])
+    for username, required in (("teknisyen", True), ("uzman", True), ("hekim", False), ("kabul", False)):
+        browser = house.browser()
+        await browser.sign_in(username, wanted="/hesabim")
+        assert (browser.at == "/giris/adim") is required, username
+        body = {"username": username, "password": "Deneme-Parola-1"}
+        answer = await house.browser(agent="program").client.post("/api/v1/auth/token", json=body)
+        if required:
+            assert (answer.status_code, answer.json()["code"]) == (401, "NUM-0022"), username
+        else:
+            assert answer.status_code == 200, username
+
+
 async def test_a_token_needs_the_code_too(house: House, telephone: Phone) -> None:
     """The interface of programs is no way around the second factor."""
     phone, codes = await enrols(await house.signed_in("teknisyen"), telephone)
