@@ -18,10 +18,13 @@ from fastapi.routing import iter_route_contexts
 
 from api.access import Door, doors_of
 from api.auth import CurrentActor
+from lis_core.domain.permission_templates import Job
 from lis_core.services.manual import enter_result
 from lis_core.services.passwords import hash_password
-from tests.api.conftest import Clinic
+from lis_core.services.permissions import Period, Subject, put_in_unit
+from tests.api.conftest import Clinic, person
 from tests.conftest import DEMO_PASSWORD
+from tests.permissions.conftest import House
 from tests.services.steps import user
 
 VALUE = "137.31"
@@ -183,6 +186,40 @@ async def test_an_unapproved_value_is_shown_to_those_who_work_on_it_and_to_nobod
 
     assert (await clinic.decide("withdraw", result_id, "uzman", reason="yanlış tüp")).status_code == 200
     await nobody_outside_sees(matrix, "withdrawn")
+
+
+@pytest.mark.clause("9.8.5")
+async def test_a_released_confidential_value_is_on_no_address_of_those_who_may_not_read_it(clinic: Clinic) -> None:
+    """HIV of a physician's patient: another laboratory, a colleague of the same clinic who sees the order itself, and
+    both behind the patient's next order."""
+    house, patient = House(clinic.database), person()
+    [(unit,)] = await clinic.sql("select birim_kodu from birim where birim_kisa_kodu = 'DAHILIYE'")
+    [(colleague,)] = await clinic.sql("select personel_kodu from personel where personel_sicil_numarasi = 'H-101'")
+    async with clinic.database.work(await house.actor("yonetici")) as work:
+        await put_in_unit(work, colleague, unit, Period())
+    digest = await hash_password(DEMO_PASSWORD)
+    await house.person("servis", Job.CLINICIAN, physician_id=colleague)
+    await house.put(await house.group(Job.TECHNICIAN), Subject(user_id=await house.person("baskalab")), "HEMATOLOJI")
+    await clinic.sql("update kullanici set parola = :p where kullanici_adi in ('servis', 'baskalab')", p=digest)
+    orders = []
+    for by in ("hekim", "servis"):
+        placed = await clinic.place("GLU", "ANTIHIV", by=by, patient=patient, unit="DAHILIYE")
+        await clinic.receive(placed)
+        orders.append(Matrix(clinic, placed["number"], placed["specimens"][0]["barcode"]))
+    first, second = orders
+    await clinic.measure(first.number, GLU="92", ANTIHIV=f"Pozitif {VALUE}")
+    await clinic.measure(second.number, GLU="93")
+    await clinic.release(first.number, "ANTIHIV")
+    for matrix, test in ((first, "ANTIHIV"), (second, "GLU")):
+        line = await clinic.line(matrix.number, test)
+        ids = {"ordered_test_id": line["id"], "result_id": line["result"]["id"], "unmatched_id": 1, "notice_id": 1}
+        matrix.ids = {**ids, "message_id": (await clinic.sql("select min(ham_mesaj_kodu) from ham_mesaj"))[0][0]}
+
+    assert f"/api/v1/orders/{first.number}" in await first.showing("hekim")
+    for username in ("baskalab", "servis"):  # reception and administrator read no value at all: above
+        assert await first.showing(username) == set(), username
+        assert await second.showing(username) == set(), (username, "behind the patient's next order")
+    assert (await clinic.line(first.number, "ANTIHIV", "servis"))["withheld"]  # he sees that there is one
 
 
 @pytest.mark.clause("9.7.8c")
