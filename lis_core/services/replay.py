@@ -195,7 +195,8 @@ async def _settled(raw: psycopg.AsyncConnection[Any], message: Message) -> set[b
 
 
 async def _release(raw: psycopg.AsyncConnection[Any], waiting: dict[bytes, int], rows: BatchRows) -> None:
-    """Still unmatched: the waiting row stays, with today's reason; no second row."""
+    """Still unmatched: the waiting row stays, with today's reason; no second row. What the definition of today does not
+    read at all stays too, and says so: whoever looks at it must not take the value of a wrong definition for one."""
     still = {row[2]: row for row in rows.unmatched if row[2] in waiting}
     for key, row in still.items():
         await raw.execute(
@@ -203,6 +204,14 @@ async def _release(raw: psycopg.AsyncConnection[Any], waiting: dict[bytes, int],
             [row[3], row[4], row[5], waiting[key]],
         )
     rows.unmatched = [row for row in rows.unmatched if row[2] not in still]
+    gone = [number for key, number in waiting.items() if key not in rows.known_keys]
+    if gone:
+        why = f"Dikkat: mesaj yeniden işlendi ve {rows.read_again_by} tanımı bu satırı okumuyor. "
+        await raw.execute(
+            "update eslesmeyen_sonuc set aciklama = %s || regexp_replace(aciklama, '^Dikkat: .* okumuyor\\. ', '') "
+            "where eslesmeyen_sonuc_kodu = any(%s)",
+            [why, gone],
+        )
 
 
 async def _bind(work: Work, raw: psycopg.AsyncConnection[Any], waiting: dict[bytes, int], rows: BatchRows) -> None:

@@ -8,6 +8,8 @@ from decimal import Decimal
 
 import pytest
 
+from drivers.messages import ReadAgain
+from lis_core.services.replay import replay
 from tests.ingest.conftest import Story, message, result
 
 
@@ -219,3 +221,21 @@ async def test_every_batch_leaves_an_unbroken_audit(story: Story) -> None:
     assert [entry.islem for entry in entries] == ["mesaj.alindi"]
     assert entries[0].sonraki["sonuc"] == 1
     assert await story.rows("select * from denetim_dogrula()") == []
+
+
+async def test_what_todays_definition_does_not_read_any_more_stays_and_says_so(story: Story) -> None:
+    """Read by the generic definition first: the letter of the wrong field waits for a person who must not bind it."""
+    order = await story.order(["GLU"])
+    await story.arrive(message(result(order.number, "SEKER", "F")))
+    number = await story.value("select ham_mesaj_kodu from eslesmeyen_sonuc")
+    right = result(order.number, "GLU", "95", "mg/dL")
+
+    def reread(definition: str, protocol: str, raw: bytes) -> ReadAgain:
+        return ReadAgain(observations=[right], definition="acme-x1", revision=2)
+
+    for _ in range(2):
+        await replay(story.database, [number], await story.actor("uzman"), reread)
+    assert [run.cihaz_tetkik_sonucu for run in await story.runs(order.number, "GLU")] == ["95"]
+    [row] = await story.rows("select durum, aciklama from eslesmeyen_sonuc")
+    assert row.durum == "bekliyor"
+    assert row.aciklama.count("acme-x1/2 tanımı bu satırı okumuyor") == 1 and "SEKER" in row.aciklama
