@@ -48,7 +48,10 @@ where y.cihaz_kodu = %s and (y.kaldirma_zamani is null or y.kaldirma_zamani > no
   and g.geri_alma_zamani is null
 group by y.cihaz_yukleme_kodu, g.cihaza_giden_test_kodu
 having bool_and(t.tetkik_durumu in ('iptal', 'ret') or (y.kaldirma_zamani is not null and t.tetkik_durumu = any(%s)
-                and t.kosu_sayisi = g.kosu_sayisi))
+                and t.kosu_sayisi = g.kosu_sayisi)
+                or (t.tetkik_durumu in ('sonuclandi', 'teknik_onayli', 'klinik_onayli') and not exists (
+                    select from tetkik_sonuc s where s.istem_tetkik_kodu = t.istem_tetkik_kodu
+                    and s.cihaz_kodu = y.cihaz_kodu and s.sonuc_zamani >= y.yukleme_zamani)))
 order by y.cihaz_yukleme_kodu
 """
 _TAKEN = """
@@ -164,7 +167,7 @@ def _pushed(
 
 
 async def _unwanted(raw: psycopg.AsyncConnection[Any], instrument: CatalogInstrument) -> list[PushedOrder]:
-    """What the analyser was given and shall forget: cancelled, or its tube was taken away before it was measured."""
+    """What the analyser was given and shall forget: cancelled, done elsewhere, or its tube was taken away first."""
     found: list[PushedOrder] = []
     for load, place, barcode, code, ordered in await (
         await raw.execute(_UNWANTED, [instrument.id, PENDING_STATES])

@@ -19,7 +19,7 @@ from simulators.astm_session import Timing
 from simulators.cable import tcp_client
 from simulators.models import GENERIC_ASTM
 from tests.gateway.conftest import ENQ, House, Wire, frames_of, message_records
-from tests.ingest.conftest import Story
+from tests.ingest.conftest import Story, message, result
 
 
 class Bench(Story):
@@ -112,16 +112,20 @@ async def test_what_is_ordered_later_is_added_and_what_nobody_wants_any_more_is_
         [back] = await analyser.takes_orders(1)
         assert (back.specimen, back.rack, back.position, back.action, back.codes) == (tube, "R7", "1", "C", ("K",))
 
+        await bench.arrive(message(result(order.number, "418", "31", "mg/dL"), line="biyokimya"))
+        [back] = await analyser.takes_orders(1)  # measured elsewhere meanwhile
+        assert (back.specimen, back.action, back.codes) == (tube, "C", ("UREA",))
+
         report = await analyser.runs_place("1", "R7")
         await bench.house.settled()
-        assert report is not None and {one.code for one in report.results} == {"GLU", "UREA"}
+        assert report is not None and {one.code for one in report.results} == {"GLU"}
 
         await bench.take()  # the measured tube and the one that was not
         [back] = await analyser.takes_orders(1)
         assert (back.specimen, back.action) == (gone, "C")
         assert await analyser.runs_place("2", "R7") is None
-    told = ["gonderildi", "gonderildi", "eklendi", "geri_alindi", "geri_alindi"]
-    assert await bench.orders_told(5) == told
+    told = ["gonderildi", "gonderildi", "eklendi", "geri_alindi", "geri_alindi", "geri_alindi"]
+    assert await bench.orders_told(6) == told
 
 
 async def test_what_was_not_acknowledged_is_sent_whole_on_the_next_connection(bench: Bench) -> None:
