@@ -136,15 +136,32 @@ async def run(settings: Settings, options: Options) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     if options.with_parent:
         _stop_with_parent(stop)
-    async with assembled(settings, options) as house:
-        _settle_memory()
-        house.announce()
-        waiting = asyncio.create_task(stop.wait())
-        await asyncio.wait([waiting, *house.tasks], return_when=asyncio.FIRST_COMPLETED)
-        for task in house.tasks:
-            if task.done() and not task.cancelled() and (error := task.exception()) is not None:
-                raise error
-        print("\nNumune kapanıyor ...", flush=True)
+    until = asyncio.get_running_loop().time() + DATABASE_SECONDS
+    ready = False
+    while not stop.is_set():
+        try:
+            async with assembled(settings, options) as house:
+                ready = True
+                await _work_until(stop, house)
+            return
+        except (OperationalError, psycopg.OperationalError) as error:
+            if ready or asyncio.get_running_loop().time() > until or not _may_pass(error):
+                raise
+            why = str(error).splitlines()[0]
+            print(f"Başlarken veritabanı bağlantısı koptu ({why}); yeniden deneniyor ...", flush=True)
+        await asyncio.sleep(0.5)
+
+
+async def _work_until(stop: asyncio.Event, house: House) -> None:
+    """Until the end is asked for; raises what ended a part that should not end."""
+    _settle_memory()
+    house.announce()
+    waiting = asyncio.create_task(stop.wait())
+    await asyncio.wait([waiting, *house.tasks], return_when=asyncio.FIRST_COMPLETED)
+    for task in house.tasks:
+        if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+            raise error
+    print("\nNumune kapanıyor ...", flush=True)
 
 
 def _stop_with_parent(stop: asyncio.Event) -> None:
@@ -215,7 +232,7 @@ async def _when_it_answers(url: str) -> None:
         await asyncio.sleep(0.5)
 
 
-def _may_pass(error: psycopg.OperationalError) -> bool:
+def _may_pass(error: OperationalError | psycopg.OperationalError) -> bool:
     """Not a wrong password or a database that does not exist: those stay."""
     words = str(error)
     return "authentication" not in words and "does not exist" not in words

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import re
@@ -17,6 +18,7 @@ import psycopg
 import pytest
 
 from benchmarks.house import free_ports
+from lis_core.storage.database import Database
 from lis_core.storage.embedded import EmbeddedServer
 from tests.conftest import DEMO_PASSWORD
 from tests.edge.apart import comes_true
@@ -159,3 +161,65 @@ async def test_a_state_file_of_a_process_that_is_somebody_elses_now_is_no_server
         assert house.postmaster().pid != os.getpid()
     finally:
         await asyncio.to_thread(server.stop)
+
+
+class CutOff:
+    """Between a program and its PostgreSQL: some connections break after their first words, as when the server is killed
+    once more while it recovers."""
+
+    def __init__(self, folder: Path, url: str, breaks: set[int]) -> None:
+        folder.mkdir()
+        self.url = re.sub(r"host=[^&]+", f"host={folder}", url)
+        self.count = 0
+        self._here = folder / ".s.PGSQL.5432"
+        self._there = Path(re.findall(r"host=([^&]+)", url)[0]) / ".s.PGSQL.5432"
+        self._breaks = breaks
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_unix_server(self._connected, self._here)
+
+    def stop(self) -> None:
+        assert self._server is not None
+        self._server.close()
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.count += 1
+        breaks = self.count in self._breaks
+        there, to = await asyncio.open_unix_connection(self._there)
+        back = asyncio.create_task(_pass_on(there, writer))
+        await _pass_on(reader, to, 3 if breaks else None)
+        if breaks:
+            writer.transport.abort()
+        to.close()
+        await back
+
+
+async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, times: int | None = None) -> None:
+    with contextlib.suppress(OSError):
+        while times != 0 and (data := await reader.read(65_536)):
+            writer.write(data)
+            times = None if times is None else times - 1
+        writer.close()
+
+
+async def test_a_database_that_breaks_off_while_the_program_starts_is_waited_for(lab: Database, tmp_path: Path) -> None:
+    """It answered, then it was gone again: a recovery that was cut short. The start begins anew by itself."""
+    between = CutOff(tmp_path / "ara", lab.url, {2, 4})
+    await between.start()
+    base = free_ports()
+    part = Part(
+        tmp_path / "numune.log", "run", "--roles", "core,web", NUMUNE_DATABASE_URL=between.url,
+        NUMUNE_DATA_DIR=str(tmp_path / "veri"), NUMUNE_HTTP=f"127.0.0.1:{base + 88}",
+    )  # fmt: skip
+    await part.start()
+    try:
+        await comes_true(lambda: "Kapatmak için" in part.said or part.ended is not None, LATE)
+        assert part.ended is None, part.said
+        assert part.said.count("yeniden deneniyor") == 2
+        await part.end(signal.SIGTERM)
+        assert part.ended == 0, part.said
+    finally:
+        if part.ended is None:
+            await part.end()
+        between.stop()
