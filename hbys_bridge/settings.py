@@ -22,6 +22,7 @@ yetkili = "/etc/numune/yetkili.pem"
 [hbys.hastaneler."HBYS|PERTEK"]     # a hospital by its MSH-3|MSH-4
 sonuc_adresi = "10.1.2.4:6661"
 numara_on_eki = "PERTEK/"           # keeps its order and patient numbers apart from another hospital's
+izinli = ["10.1.2.4"]               # from where alone one may speak in its name; without it from wherever one may call
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ _KEYS = {
     "tls": "tls",
     "sonuc_tls": "results_tls",
 }
-_HOSPITAL_KEYS = {"sonuc_adresi": "results", "numara_on_eki": "prefix"}
+_HOSPITAL_KEYS = frozenset({"sonuc_adresi", "numara_on_eki", "izinli"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +66,14 @@ class HospitalSettings:
 
     sender: its MSH-3|MSH-4. results: host:port of its listener, "" = on the connection that it has opened.
     prefix: stands before its order and patient numbers here, never on the line.
+    networks: from where it speaks. A message only claims its sender; whoever is taken for it cancels its orders and
+    hears its results.
     """
 
     sender: str
     results: str = ""
     prefix: str = ""
+    networks: Networks = field(default_factory=Networks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +130,14 @@ def read_settings(base: BridgeSettings, *tables: Mapping[str, Any]) -> BridgeSet
 
 
 def _hospital(common: BridgeSettings, sender: str, table: Mapping[str, Any]) -> HospitalSettings:
-    if unknown := set(table) - set(_HOSPITAL_KEYS):
+    if unknown := set(table) - _HOSPITAL_KEYS:
         raise ValueError(f"[hbys.hastaneler.{sender!r}] tablosunda bilinmeyen ayar: {', '.join(sorted(unknown))}")
-    return HospitalSettings(sender, str(table.get("sonuc_adresi", common.results)), str(table.get("numara_on_eki", "")))
+    return HospitalSettings(
+        sender,
+        str(table.get("sonuc_adresi", common.results)),
+        str(table.get("numara_on_eki", "")),
+        Networks.of(table.get("izinli", ())),
+    )
 
 
 async def load_settings(database: Database, settings: Settings) -> BridgeSettings:

@@ -41,6 +41,7 @@ from hbys_bridge.hl7.refusals import (
     DUPLICATE_KEY,
     INTERNAL,
     MISSING,
+    NOT_IN_TABLE,
     SEQUENCE,
     Place,
     Refused,
@@ -101,6 +102,8 @@ class Inbox:
         except hl7.Hl7Error as error:
             return await self._no_message(payload, peer, str(error)), ""
         sender = sender_of(message)
+        if not self._settings.of(sender).networks.admits(peer.rpartition(":")[0]):
+            return await self._in_anothers_name(message, payload, sender, peer), ""
         actor = actor_of(*message.type[:2], f"{sender} {peer}")
         try:
             async with asyncio.timeout(PATIENCE):
@@ -272,8 +275,31 @@ class Inbox:
             return answers.commit_answer(message, code, problems, self._now())
         return None
 
+    async def _in_anothers_name(self, message: Message, payload: bytes, sender: str, peer: str) -> bytes | None:
+        """A message of a hospital that does not speak from there: refused, kept apart and shown.
+
+        It takes no control id of that hospital, and the line is not taken for its own.
+        """
+        host = peer.rpartition(":")[0]
+        words = _clean(f"{host} adresi {sender} adına konuşamaz ([hbys.hastaneler] izinli); mesaj alınmadı.")
+        await self._keep_apart(payload, peer, words, words)
+        return self._due(message, "AR", [Place("MSH", 1, 3).error(NOT_IN_TABLE, words)], None)
+
     async def _no_message(self, payload: bytes, peer: str, why: str) -> bytes:
         """Bytes in a block that are no HL7 message: kept, shown, refused; the line goes on."""
+        notice = f"Hastane hattından HL7 olmayan bir mesaj geldi ({peer.partition(':')[0]})."
+        await self._keep_apart(payload, peer, why, notice)
+        header = hl7.header(
+            type=("ACK",),
+            control_id=answers.new_control_id(),
+            now=self._now(),
+            sending=(self._settings.application, self._settings.facility),
+        )
+        problem = ErrorLocation(code=SEQUENCE, text="Mesaj okunamadı: HL7 iletisi değil.")
+        return hl7.message([header, hl7.segment("MSA", "AR"), *hl7.error_segments([problem], "2.5.1", hl7.STANDARD)])
+
+    async def _keep_apart(self, payload: bytes, peer: str, why: str, notice: str) -> None:
+        """Under no hospital's name, by its content; once."""
         actor = actor_of("", "", peer)
         values = {
             "direction": INCOMING,
@@ -287,17 +313,9 @@ class Inbox:
         try:
             async with self._database.work(actor) as work:
                 await work.session.execute(insert(HospitalMessage).values(values).on_conflict_do_nothing())
-                await raise_notice(work, f"Hastane hattından HL7 olmayan bir mesaj geldi ({peer.partition(':')[0]}).")
+                await raise_notice(work, notice)
         except AWAY as error:
             log.warning("rubbish not kept", extra={"action": "hospital_rubbish", "why": type(error).__name__})
-        header = hl7.header(
-            type=("ACK",),
-            control_id=answers.new_control_id(),
-            now=self._now(),
-            sending=(self._settings.application, self._settings.facility),
-        )
-        problem = ErrorLocation(code=SEQUENCE, text="Mesaj okunamadı: HL7 iletisi değil.")
-        return hl7.message([header, hl7.segment("MSA", "AR"), *hl7.error_segments([problem], "2.5.1", hl7.STANDARD)])
 
     def _now(self) -> datetime:
         return datetime.now(self._zone)

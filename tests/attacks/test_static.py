@@ -180,6 +180,10 @@ REGISTER: dict[str, list[str]] = {
         "tests/hardening/test_web_port.py::test_a_body_that_never_ends_is_given_up_with_words",
         "tests/hardening/test_web_port.py::test_a_client_that_does_not_read_its_answer_is_hung_up",
     ],
+    "a hospital's name in another's mouth": [
+        "tests/bridge/test_results_out.py::test_a_hospital_is_spoken_for_from_its_own_address_alone",
+        "tests/bridge/test_orders_in.py::test_one_hospital_cannot_touch_the_order_of_another",
+    ],
     "messages of an analyser or a hospital from an unknown address": [
         "tests/hardening/test_networks.py::test_a_message_from_an_unknown_address_is_hung_up_before_a_byte_is_read",
         "tests/hardening/test_hospital_line.py::test_a_stranger_reaches_no_order_and_a_hospital_speaks_over_tls",

@@ -26,11 +26,13 @@ _numbers = itertools.count(1)
 class MllpClient:
     """A bare MLLP peer: what is sent is what the test wrote."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, address: str = "127.0.0.1") -> None:
+        """address: of ours, from which we call."""
         self._port = port
+        self._address = address
 
     async def __aenter__(self) -> Self:
-        self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self._port)
+        self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self._port, local_addr=(self._address, 0))
         return self
 
     async def __aexit__(self, *_: object) -> None:

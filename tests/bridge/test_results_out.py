@@ -7,14 +7,17 @@ import random
 from collections.abc import AsyncIterator
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
+from drivers.links.networks import Networks
 from hbys_bridge.app import Bridge
+from hbys_bridge.settings import HospitalSettings
 from lis_core.domain.states import TestState
 from lis_core.jobs import OutboxWorker
 from lis_core.services.approvals import request_repeat
 from lis_core.services.orders import OrderRequest, add_tests, place_order
 from lis_core.storage.database import Database
+from lis_core.storage.tables import Notice
 from simulators.astm_session import Timing
 from simulators.cable import TcpServer, tcp_client
 from simulators.hospital import Hospital, PlacedOrder
@@ -359,6 +362,33 @@ async def test_results_wait_for_the_hospitals_own_connection(lab: Database, brid
         with pytest.raises(TimeoutError):
             await stranger.read(within=0.1)  # another hospital hears nothing of it
     assert await kit.waiting(lab) == 0
+
+
+async def test_a_hospital_is_spoken_for_from_its_own_address_alone(lab: Database, start: StartBridge) -> None:
+    """Attack: a machine of the permitted network calls itself the hospital, to cancel its order and to hear its results."""
+    own = HospitalSettings("HBYS|HASTANE", networks=Networks.of(["127.0.0.3"]))
+    bridge, who = await start(hospitals={own.sender: own}), person()
+    message = order_message(who, ["GLU"], number="SAHTE-1", control="AYNI-1")
+    async with MllpClient(bridge.port) as thief, MllpClient(bridge.port, "127.0.0.3") as line:
+        refused = await thief.ask(message)
+        assert refused.code == "AR"
+        assert "adına konuşamaz" in refused.first("ERR").get(8)
+        placed = await line.ask(message)
+        assert placed.code == "AA"  # the control id was still its own
+        number = placed.first("ORC").get(3)
+        assert (await thief.ask(order_message(who, ["GLU"], number="SAHTE-1", control_code="CA"))).code == "AR"
+        assert await steps.states(lab, number) == {"GLU": TestState.ORDERED}
+        await kit.released(lab, number, {"GLU": "112"})
+        posting = asyncio.create_task(kit.post(lab, bridge))
+        report = await line.read()
+        ack = f"MSH|^~\\&|HBYS|HASTANE|NUMUNE|LAB|2026||ACK^R01|A1|P|2.5.1\rMSA|AA|{report.control_id}\r"
+        await line.write(b"\x0b" + ack.encode() + b"\x1c\r")
+        assert await posting == 1
+        with pytest.raises(TimeoutError):
+            await thief.read(within=0.1)
+    async with lab.reading() as session:
+        told = (await session.scalars(select(Notice.text))).all()
+    assert any("127.0.0.1 adresi HBYS|HASTANE adına konuşamaz" in words for words in told)
 
 
 async def test_an_entry_that_was_done_but_not_closed_sends_nothing_again(
