@@ -158,6 +158,8 @@ class TableFile(_Part):
     """Worksheet; empty: the first one."""
     skip_blank: bool = True
     """An empty cell of a test column is a test that was not ordered."""
+    open_end: bool = False
+    """The last line of a CSV needs no line end. Else it may be cut off (12 of 123) and is not read."""
     no_result: list[Regex] = []
     control: list[dict[Name, Regex]] = []
 

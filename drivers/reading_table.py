@@ -31,6 +31,9 @@ _MOST_UNPACKED = 256 * 1024 * 1024
 _HEAD = 4096
 """Bytes at the beginning of a part where a document type stands, if there is one."""
 
+_WORKSHEET = b"PK\x03\x04"
+_CUT_OFF = "Son satırın sonu yok: dosya yarım olabilir, o satır okunmadı."
+
 Row = Sequence[str]
 
 
@@ -57,15 +60,24 @@ class TableReader:
         fingerprint = hashlib.sha256(text).digest()
         try:
             rows = list(self._rows(text))
+            cut_off = self._cut_off(text, rows)
         except _Unreadable as error:
             return Reading(problem=str(error), fingerprint=fingerprint)
-        found, problem = self._read(rows)
+        found, problem = self._read(rows[:-1] if cut_off else rows)
+        if cut_off:
+            problem = " ".join(filter(None, (problem, _CUT_OFF)))
         timed = bool(found) and all(one.measured_at is not None for one in found)
         kind = "results" if found else "other"
         return Reading(observations=found, problem=problem, kind=kind, timed=timed, fingerprint=fingerprint)  # type: ignore[arg-type]
 
+    def _cut_off(self, data: bytes, rows: Sequence[Row]) -> bool:
+        """Whether the last line of a CSV has no end: a writer may have stopped in the middle of its last value."""
+        if self._table.open_end or data[:4] == _WORKSHEET or not rows:
+            return False
+        return data.replace(b"\x00", b"").rstrip(b"\x1a ")[-1:] not in (b"\n", b"\r")
+
     def _rows(self, data: bytes) -> Iterator[Row]:
-        if data[:4] == b"PK\x03\x04":
+        if data[:4] == _WORKSHEET:
             yield from _sheet(data, self._table.sheet)
             return
         if b"\x00" in data[:200] and data[:2] not in (b"\xff\xfe", b"\xfe\xff"):

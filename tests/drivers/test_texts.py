@@ -266,8 +266,22 @@ def test_a_csv_of_any_separator_and_character_set(catalog: Catalog, encoding: st
 
 
 def test_a_row_that_was_cut_off_is_told(catalog: Catalog) -> None:
-    reading = catalog.get("generic-tablo").read(b"Barkod;Test;Result;Unit\n26000145;GLU;5.2;mmol/L\n26000152;GL")
+    reading = catalog.get("generic-tablo").read(b"Barkod;Test;Result;Unit\n26000145;GLU;5.2;mmol/L\n26000152;GL\n")
     assert len(reading.observations) == 1 and "1 satırın sütunları eksik" in (reading.problem or "")
+
+
+def test_the_last_line_of_a_csv_may_be_12_of_123_and_is_not_read(catalog: Catalog, tmp_path: Path) -> None:
+    """A writer that stopped for a while, or a full disk: every column is there, and the value is another one."""
+    whole = "Barkod;Test;Sonuç\r\n26000145;GLU;95\r\n26000152;GLU;123\r\n".encode()
+    generic = catalog.get("generic-tablo")
+    for cut, values in ((0, ["95", "123"]), (1, ["95", "123"]), (2, ["95"]), (3, ["95"]), (4, ["95"]), (5, ["95"])):
+        reading = generic.read(whole[: len(whole) - cut])
+        assert [one.value for one in reading.observations] == values, cut
+        assert ("Son satırın sonu yok" in (reading.problem or "")) == (cut > 1), cut
+    assert [one.value for one in generic.read(whole.decode().encode("utf-16")).observations] == ["95", "123"]
+    (tmp_path / "t.toml").write_text(WIDE.replace("[table]\n", "[table]\nopen_end = true\n"), encoding="utf-8")
+    at_once = load_catalog(tmp_path).get("deneme-tablo")
+    assert [one.value for one in at_once.read(b"Sample ID,Type,HGB\n26000145,P,13.4").observations] == ["13.4"]
 
 
 def test_a_worksheet_that_is_half_there_is_told(catalog: Catalog) -> None:
