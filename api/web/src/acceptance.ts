@@ -3,7 +3,7 @@
 import { closePanel } from "./keys";
 import { rows, select } from "./lists";
 import { all, one, part } from "./page";
-import { onScan } from "./scan";
+import { inOrder, onScan } from "./scan";
 import { sound } from "./sound";
 
 const MOST_LINES = 60;
@@ -13,13 +13,17 @@ export function acceptance(): void {
   const field = one<HTMLInputElement>("#scan-field");
   const list = one<HTMLElement>("#scans");
   if (!form || !field || !list) return;
-  const queue: { text: string; row: HTMLElement }[] = [];
-  let working = false;
+  const send = inOrder(async ({ text, row }: { text: string; row: HTMLElement }) => {
+    const body = new FormData(form);
+    body.set("metin", text);
+    show(text, row, await part("/kabul/okut", body));
+  });
+  let count = 0;
 
   function take(text: string): void {
     list!.querySelector(".nothing")?.remove();
     const row = document.createElement("tr");
-    row.dataset["row"] = `scan-${Date.now()}-${queue.length}`;
+    row.dataset["row"] = `scan-${Date.now()}-${++count}`;
     row.className = "pending";
     const cell = document.createElement("td");
     cell.colSpan = 6;
@@ -27,21 +31,7 @@ export function acceptance(): void {
     row.append(cell);
     list!.prepend(row);
     while (list!.children.length > MOST_LINES) list!.lastElementChild?.remove();
-    queue.push({ text, row });
-    void work();
-  }
-
-  async function work(): Promise<void> {
-    if (working) return;
-    working = true;
-    for (let next = queue.shift(); next; next = queue.shift()) await send(next.text, next.row);
-    working = false;
-  }
-
-  async function send(text: string, row: HTMLElement): Promise<void> {
-    const body = new FormData(form!);
-    body.set("metin", text);
-    show(text, row, await part("/kabul/okut", body));
+    send({ text, row });
   }
 
   function show(text: string, row: HTMLElement, answer: Awaited<ReturnType<typeof part>>): void {

@@ -3,7 +3,7 @@
 
 import { closePanel } from "./keys";
 import { all, one, part } from "./page";
-import { onScan } from "./scan";
+import { inOrder, onScan } from "./scan";
 import { sound } from "./sound";
 
 export function loading(): void {
@@ -12,24 +12,15 @@ export function loading(): void {
   const list = one<HTMLElement>("#load-list");
   const said = one<HTMLElement>("#said");
   if (!form || !field || !list || !said) return;
-  const queue: FormData[] = [];
-  let working = false;
+  const send = inOrder(async (body: FormData) => {
+    show(await part(form.getAttribute("action") ?? "", body), String(body.get("barkod")));
+  });
 
   function take(text: string): void {
     const body = new FormData(form!);
     body.set("barkod", text);
     form!.reset();
-    queue.push(body);
-    void work();
-  }
-
-  async function work(): Promise<void> {
-    if (working) return;
-    working = true;
-    for (let next = queue.shift(); next; next = queue.shift()) {
-      show(await part(form!.getAttribute("action") ?? "", next), String(next.get("barkod")));
-    }
-    working = false;
+    send(body);
   }
 
   function show(answer: Awaited<ReturnType<typeof part>>, text: string): void {

@@ -84,3 +84,11 @@ export function onScan(take: (scanned: string) => boolean): void {
     if (take((event as CustomEvent<Scan>).detail.text)) event.preventDefault();
   });
 }
+
+/** One after the other, however fast they come; one that fails is told and does not hold up the next. */
+export function inOrder<T>(handle: (item: T) => Promise<void>): (item: T) => void {
+  let before: Promise<void> = Promise.resolve();
+  return (item) => {
+    before = before.then(() => handle(item)).catch(reportError);
+  };
+}
