@@ -16,6 +16,9 @@ from drivers.protocols.text_link import ACK, EOT, ETX, NAK, STX, BlockReceived, 
 Check = Literal["none", "xor", "or", "sum"]
 
 
+_LINE_ENDS = (b"\r", b"\n", b"\x0c", b"")
+
+
 @dataclass(frozen=True, slots=True)
 class BlockOptions:
     """How a model frames its texts."""
@@ -43,7 +46,7 @@ class BlockOptions:
     bare_end: str = ""
     """Bare lines: the expression that ends a record. It must have one possible length at its end."""
     pause: float = 0.0
-    """Bare lines: so many seconds of silence end a record too."""
+    """Bare lines: so many seconds of silence end a record too, where its last line has its end."""
     join: bytes = b""
 
 
@@ -203,7 +206,8 @@ class BlockLink(TextLink):
         if name == "pause":
             if self._in and self._pending is None:
                 raw = self._take(len(self._in))
-                self._received(raw, 0, len(raw), last=True, now=now)
+                # a line without its end may have stopped inside a value: K 4 of K 4.8
+                self._received(raw, 0, len(raw), last=raw.rstrip(b"\x00 ")[-1:] in _LINE_ENDS, now=now)
         else:
             super()._expired(name, now)
 
@@ -213,6 +217,8 @@ class BlockLink(TextLink):
         self._before = block.raw
         if self._o.answer:
             self._out += self._o.acknowledge
+        if not block.last and not self._o.start:
+            self._break(Why.SILENCE)
 
     def _decline(self, block: BlockReceived, now: float) -> None:
         if self._o.answer:

@@ -133,6 +133,18 @@ def test_bare_lines_end_with_several_cr_or_with_silence() -> None:
     assert texts(events) == [b"Na 140\rK 4.1\r\r\r"] and out == b""
     link.receive_data(b"38\r", 1.0)
     assert texts(link.tick(3.0)) == [b"Na 138\r"]
+    link.stored(3.0)
+
+
+def test_a_printer_that_falls_silent_inside_a_line_has_not_said_its_value() -> None:
+    """The plug came out after `K 4` of `K 4.8`: what came is kept, and is no whole message."""
+    link = make_link("block", {"start": "", "answer": False, "bare_end": "\r\r\r", "pause": 2.0})
+    link.receive_data(b"Na 138\rK 4", 1.0)
+    [block] = link.tick(3.0)
+    assert isinstance(block, BlockReceived) and (block.text, block.last) == (b"Na 138\rK 4", False)
+    assert link.stored(3.0) == [MessageBroken(Why.SILENCE)]
+    link.receive_data(b"Na 139\r", 4.0)
+    assert texts(link.tick(6.0)) == [b"Na 139\r"]
 
 
 def test_the_analyser_takes_our_block_and_says_so() -> None:
