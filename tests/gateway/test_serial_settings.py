@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import select
 import termios
 import tty
 from collections.abc import Callable
@@ -47,7 +48,7 @@ class Ear(asyncio.Protocol):
 
 
 async def until(condition: Callable[[], object]) -> None:
-    for _ in range(200):
+    for _ in range(500):
         if condition():
             return
         await asyncio.sleep(0.02)
@@ -158,7 +159,7 @@ async def test_a_port_that_does_not_exist_yet_opens_when_it_appears(tmp_path: An
     name.symlink_to(again.path)
     await until(lambda: reports[-1][0])
     ears[-1].transport.write(b"\x06")
-    await asyncio.sleep(0.1)
+    await until(lambda: select.select([again.master], [], [], 0)[0])
     assert os.read(again.master, 10) == b"\x06"
     await port.stop()
     again.vanish()
