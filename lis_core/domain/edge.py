@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from drivers.messages import Query, WorkOrder
-from lis_core.domain.offering import Sheet, SheetTest, offer
+from lis_core.domain.offering import MOST_AT_ONCE, Sheet, SheetTest, offer
 
 GATEWAY_NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,38}[a-z0-9]")
 """What a gateway may be called: its name stands in broker topics and in certificates."""
@@ -93,6 +93,8 @@ def edge_answer(
         return [WorkOrder(specimen=text, known=False, reason=f"{line.instrument} hizmet dışı.") for text in
                 query.specimens], None  # fmt: skip
     texts = query.specimens or (_waiting(line, sheets) if query.everything else [])
+    if query.until and len(texts) == 1:
+        texts = _between(line, sheets, texts[0], query.until) or texts
     orders: list[WorkOrder] = []
     given: dict[int, SheetTest] = {}
     tubes: set[int] = set()
@@ -103,6 +105,8 @@ def edge_answer(
         given |= {ordered.id: ordered for ordered, _ in tests}
         if sheet is not None and (tube := sheet.tubes[text].id) is not None:
             tubes.add(tube)
+    if query.until:
+        orders = [order for order in orders if order.tests] or orders[:1]
     if not given and not tubes:
         return orders, None
     told = [(ordered.id, ordered.version) for ordered in given.values()]
@@ -121,7 +125,21 @@ def _waiting(line: EdgeLine, sheets: Mapping[str, Sheet]) -> list[str]:
         wanted = any(test.test_id in line.runs and test.tube_id in (None, tube.id) for test in sheet.tests)
         if tube.id is not None and not tube.rejected and sheet.received_at is not None and wanted:
             found.append((_URGENCY.get(sheet.priority, 2), sheet.received_at, text))
-    return [text for _, _, text in sorted(found)]
+    return [text for _, _, text in sorted(found)][:MOST_AT_ONCE]
+
+
+def _between(line: EdgeLine, sheets: Mapping[str, Sheet], first: str, last: str) -> list[str]:
+    """Numbers of a range that have work for this line, in their order. Only numbers of one length are a range."""
+    if not (first.isdecimal() and last.isdecimal() and len(first) == len(last)):
+        return []
+    return sorted(
+        text
+        for text, sheet in sheets.items()
+        if first <= text <= last
+        and len(text) == len(first)
+        and not sheet.tubes[text].rejected
+        and any(test.test_id in line.runs for test in sheet.tests)
+    )[:MOST_AT_ONCE]
 
 
 def after_given(sheet: Sheet, given: Given) -> Sheet:

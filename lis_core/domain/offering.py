@@ -14,6 +14,9 @@ import msgspec
 
 from drivers.messages import Query, WorkOrder, WorkPatient, WorkTest
 
+MOST_AT_ONCE = 200
+"""Tubes in one answer to a query for everything, or for a range."""
+
 
 class Runs(Protocol):
     """That an instrument runs a test: its codes, and the materials it may run it on."""

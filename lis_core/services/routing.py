@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 
 from drivers.messages import Query, WorkOrder, WorkPatient, WorkTest
-from lis_core.domain.offering import Sheet, SheetTest, SheetTube, offer
+from lis_core.domain.offering import MOST_AT_ONCE, Sheet, SheetTest, SheetTube, offer
 from lis_core.domain.permissions import P
 from lis_core.domain.states import PENDING, Priority, TubeState
 from lis_core.services.catalog import CATALOG_VERSION, Catalog, CatalogInstrument, catalog_of
@@ -25,9 +25,6 @@ NO_FLUSH = "set local synchronous_commit = off"
 """An answer waits for no disk. What a power cut in the same instant takes back is the note that a test was offered and
 its audit row; it is offered again then, and a result binds with or without the note (decision 0111)."""
 ROUTER = program("yönlendirme", chain="yonlendirme", may=(P.ORDER_VIEW, P.SPECIMEN_VIEW, P.CATALOGUE_VIEW))
-MOST_AT_ONCE = 200
-"""Specimens in the answer to a query for everything."""
-
 ORDERS = """
 select b.barkod, i.tetkik_istem_kodu, i.numune_numarasi, i.aciliyet, b.tetkik_numune_kodu, n.numune_turu,
        n.numune_durumu, n.numune_alma_zamani, h.hasta_kodu,

@@ -21,9 +21,10 @@ from tests.gateway.conftest import ACK, ENQ, EOT, Wire, frames_of, free_port, me
 RESULTS = [("WBC", "6.52", "10*3/uL"), ("HGB", "13.9", "g/dL")]
 
 
-async def ask(wire: Wire, tube: str) -> str:
-    """Ask what a tube needs; the records of the answer."""
-    records = [b"H|\\^&|||DENEME|||||||P|LIS2-A2\r", f"Q|1|^{tube}||ALL||||||||O\r".encode(), b"L|1|N\r"]
+async def ask(wire: Wire, tube: str, last: str = "") -> str:
+    """Ask what a tube needs, or every tube from this one to the last; the records of the answer."""
+    until = f"^{last}" if last else ""
+    records = [b"H|\\^&|||DENEME|||||||P|LIS2-A2\r", f"Q|1|^{tube}|{until}|ALL||||||||O\r".encode(), b"L|1|N\r"]
     await wire.ask(ENQ)
     for one in frames_of(records):
         await wire.ask(one)
@@ -78,7 +79,8 @@ async def test_with_the_line_down_a_tube_is_answered_and_results_wait(
     lab: Database, edge: EdgeGateway, centre: CentreHouse, broker: Mosquitto, line_port: int
 ) -> None:
     numbers = order(lab, 6)
-    await until(lambda: all(number in edge.store.by_text for number in numbers))
+    ranged = order(lab, 3, first=40_000_100)
+    await until(lambda: all(number in edge.store.by_text for number in numbers + ranged))
     await until(lambda: edge.gateway.lines["genel"].status.listening)
     broker.stop(signal.SIGKILL)
     await until(lambda: not edge.link.connected)
@@ -89,8 +91,10 @@ async def test_with_the_line_down_a_tube_is_answered_and_results_wait(
         again = await ask(wire, number)
         assert "WBC" not in again  # its result is here already
         assert "RBC" in again
+    answer = await ask(wire, ranged[0], ranged[1])
+    assert [line.split("|")[2] for line in answer.split("\r") if "O|" in line] == ranged[:2], "a range, not its first"
     assert edge.gateway.backlog >= 6
-    assert len(edge.store.untold) == 12
+    assert len(edge.store.untold) == 13
     page = await asyncio.to_thread(_page, edge)
     assert "Merkeze ulaşılamıyor" in page
     assert await centre.value("select count(*) from tetkik_sonuc") == 0
