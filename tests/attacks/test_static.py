@@ -78,11 +78,14 @@ def test_nothing_is_locked_to_a_version_with_an_advisory_that_we_know() -> None:
     assert wrong == []
 
 
-def test_every_dependency_is_locked_to_one_version() -> None:
+def test_every_dependency_is_locked_to_one_version_and_its_files_to_their_hashes() -> None:
     for lock in ("requirements.lock", "requirements-test.lock"):
-        for line in (ROOT / lock).read_text(encoding="utf-8").splitlines():
+        lines = (ROOT / lock).read_text(encoding="utf-8").splitlines()
+        for line, following in zip(lines, [*lines[1:], ""], strict=True):
             if line.strip() and not line.lstrip().startswith(("#", "-", "--hash")):
                 assert re.match(r"[A-Za-z0-9._\[\]-]+==[^*\s]+", line), line
+                assert re.fullmatch(r"    --hash=sha256:[0-9a-f]{64}( \\)?", following), line
+        assert f"--require-hashes -r {lock}" in (ROOT / "Makefile").read_text(encoding="utf-8")
 
 
 # --- which attack is tried where -----------------------------------------------------------------------------------

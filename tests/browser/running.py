@@ -17,7 +17,7 @@ import psutil
 from benchmarks.house import free_ports
 from tests.conftest import DEMO_PASSWORD
 
-START_LIMIT = 60.0  # seconds until the program answers on a machine that is busy with other tests
+START_LIMIT = 180.0  # seconds until the program answers on a machine that is very busy with other tests
 END_LIMIT = 30.0  # seconds from SIGTERM to the end
 PORTS = 90  # the demonstration's lines are at 0-4, 75 and 76 above the base; the web address comes after them
 
