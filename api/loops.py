@@ -11,7 +11,8 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
-ASK_AGAIN = 1.0
+ASK_AGAIN = 5.0
+"""Seconds for a loop to end what it has begun; asked again it is torn from that as well."""
 
 
 async def together(*loops: Coroutine[Any, Any, None]) -> None:
