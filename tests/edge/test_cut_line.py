@@ -16,7 +16,7 @@ from lis_core.domain.permissions import P
 from lis_core.services.gateways import save_gateway, telling
 from lis_core.storage.database import Database, program
 from tests.edge.conftest import CentreHouse, Mosquitto, move_line, settings_of, until
-from tests.gateway.conftest import ACK, ENQ, EOT, Wire, frames_of, free_port, message_records
+from tests.gateway.conftest import ACK, ENQ, EOT, Wire, frames_of, free_port, message_records, reachable
 
 RESULTS = [("WBC", "6.52", "10*3/uL"), ("HGB", "13.9", "g/dL")]
 
@@ -272,7 +272,7 @@ async def test_a_broker_that_came_back_with_an_old_memory_takes_and_brings_back_
         connection.execute(cancel, (cancelled,))
         connection.execute("update baglanti set adres = %s where baglanti_adi = 'genel'", (f"127.0.0.1:{port}",))
     await until(lambda: told in edge.store.by_text and cancelled not in edge.store.by_text)
-    await until(lambda: _listens(port))
+    await until(lambda: reachable(port))
 
     await centre.stop()
     broker.stop(signal.SIGKILL)
@@ -303,12 +303,3 @@ async def test_a_broker_that_came_back_with_an_old_memory_takes_and_brings_back_
         assert fresh.gateway.lines["genel"].spec.address == f"127.0.0.1:{port}"
     finally:
         await fresh.stop()
-
-
-async def _listens(port: int) -> bool:
-    try:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-    except OSError:
-        return False
-    writer.close()
-    return True

@@ -106,17 +106,7 @@ async def test_a_law_analyser_far_away_is_given_work_step_by_step_and_a_cut_line
     assert await centre.value("select count(*) from is_adimi") == 2
 
     # the broker is there and no core behind it: asked once in vain, then not again for a while
-    await centre.stop()
-    for number in silent:
-        assert number in far.store.by_text
-        before, began = len(station.orders()), asyncio.get_running_loop().time()
-        await station.ask(number)
-        await station.until(lambda: len(station.orders()) > before)  # noqa: B023 - waited for in the same turn
-        assert fields(station.orders()[-1], "OBR", 2)[0].startswith("N")
-    assert asyncio.get_running_loop().time() - began < WAIT, "the second one waited for nobody"
-    await centre.start()
-    await until(lambda: not far.store.untold, 30)
-    assert await centre.value("select count(*) from eslesmeyen_sonuc") == 0
+    await _asked_while_no_core_is_there(station, far, centre, silent)
 
 
 async def test_with_no_core_behind_the_broker_the_first_question_waits_and_the_next_ones_do_not(
@@ -129,8 +119,15 @@ async def test_with_no_core_behind_the_broker_the_first_question_waits_and_the_n
     await until(lambda: "law-is" in far.gateway.lines and far.gateway.lines["law-is"].status.peers == 1)
     await station.start()
     await until(lambda: all(number in far.store.by_text for number in silent))
+    await _asked_while_no_core_is_there(station, far, centre, silent)
+
+
+async def _asked_while_no_core_is_there(
+    station: LawStation, far: EdgeGateway, centre: CentreHouse, silent: list[str]
+) -> None:
     await centre.stop()
     for number in silent:
+        assert number in far.store.by_text
         before, began = len(station.orders()), asyncio.get_running_loop().time()
         await station.ask(number)
         await station.until(lambda: len(station.orders()) > before)  # noqa: B023 - waited for in the same turn

@@ -166,3 +166,13 @@ def frames_of(records: Sequence[bytes], *, together: bool = False) -> list[bytes
     if together:
         return [frame(1, b"".join(records))]
     return [frame(number, record) for number, record in enumerate(records, 1)]
+
+
+async def reachable(port: int) -> bool:
+    """Whether somebody listens there."""
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True

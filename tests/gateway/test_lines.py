@@ -11,7 +11,7 @@ from benchmarks.laboratory import place_orders
 from drivers.definition import Catalog
 from drivers.gateway.line import LineSpec
 from lis_core.storage.database import Database
-from tests.gateway.conftest import ACK, ENQ, EOT, House, frames_of, free_port, message_records
+from tests.gateway.conftest import ACK, ENQ, EOT, House, frames_of, free_port, message_records, reachable
 
 RESULTS = [("WBC", "6.52", "10*3/uL"), ("HGB", "13.9", "g/dL")]
 
@@ -153,12 +153,3 @@ async def test_a_port_in_use_is_said_in_words_and_tried_again(lab: Database, tmp
     await squatter.wait_closed()
     await until(lambda: house.book.status.listening)
     await house.stop()
-
-
-async def reachable(port: int) -> bool:
-    try:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-    except OSError:
-        return False
-    writer.close()
-    return True
